@@ -1,0 +1,3 @@
+//! The `transship` command.
+
+fn main() {}

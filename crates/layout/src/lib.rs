@@ -1,0 +1,1 @@
+//! An OCI image layout on disk: blobs, index, names, locks and leases.

@@ -1,0 +1,1 @@
+//! One OCI registry over HTTP: authentication, retry, blobs, manifests, tags, referrers.

@@ -1,0 +1,1 @@
+//! An image layout answered over the OCI distribution API.

@@ -1,0 +1,1 @@
+//! The vocabulary of OCI content: digests, descriptors, documents, references, platforms.
