@@ -1,0 +1,154 @@
+//! The client of a process: settings, connections, and the registries it has met.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use url::Url;
+
+use crate::address::Resolver;
+use crate::auth::Authenticator;
+use crate::auth::keychain::Keychain;
+use crate::error::Error;
+use crate::features::Features;
+use crate::host;
+use crate::limit::Throttle;
+use crate::repository::Repository;
+use crate::settings::{HostSettings, Settings};
+use crate::tls;
+
+/// A client for any number of registries: one for a process. Clones share everything.
+///
+/// Connections, tokens, pauses that a host asked for, and what is known of its features belong to the client. It must
+/// be used within a tokio runtime with time and I/O enabled.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What all registries of a client share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) resolver: Resolver,
+    pub(crate) keychain: Keychain,
+    /// Connections by TLS settings: hosts of the same settings share a pool.
+    pools: Mutex<Vec<(HostSettings, reqwest::Client)>>,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+/// One registry.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// As the user names it.
+    pub(crate) name: Arc<str>,
+    /// Where it answers.
+    pub(crate) base: Url,
+    pub(crate) settings: HostSettings,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) throttle: Throttle,
+    pub(crate) auth: Authenticator,
+    pub(crate) features: Features,
+}
+
+impl Client {
+    /// A client. Nothing is read or connected yet, except files of certificates that hold for all hosts.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] when a file of certificates or the proxy cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let keychain = Keychain::new(settings.environment.clone(), Arc::clone(&settings.events));
+        let shared = Shared {
+            settings,
+            resolver: Resolver::default(),
+            keychain,
+            pools: Mutex::default(),
+            hosts: Mutex::default(),
+        };
+        shared.pool(&HostSettings::default())?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The repository `name` of the registry `registry`, such as `registry.example:5000` and `team/app`.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] when `registry` is not a host with an optional port, or when its certificates cannot be read.
+    pub fn repository(&self, registry: &str, name: &str) -> Result<Repository, Error> {
+        Ok(Repository::new(self.host(registry)?, name))
+    }
+
+    /// Asks whether `registry` is one, and whether it takes our credentials (DIST-10).
+    ///
+    /// # Errors
+    /// [`Error::Denied`] or [`Error::NoCredentials`] when it does not take them; [`Error::NotFound`] when it is no registry.
+    pub async fn ping(&self, registry: &str) -> Result<(), Error> {
+        self.host(registry)?.ping().await
+    }
+
+    pub(crate) fn host(&self, name: &str) -> Result<Arc<Host>, Error> {
+        let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = hosts.get(name) {
+            return Ok(Arc::clone(host));
+        }
+        let settings = self.shared.settings.host(name);
+        let host = Arc::new(Host {
+            name: name.into(),
+            base: host::base_url(name, settings.plain_http)?,
+            throttle: Throttle::new(self.shared.settings.concurrency),
+            auth: Authenticator::default(),
+            features: Features::default(),
+            shared: Arc::clone(&self.shared),
+            settings,
+        });
+        self.shared.pool(&host.settings)?;
+        hosts.insert(name.to_owned(), Arc::clone(&host));
+        Ok(host)
+    }
+}
+
+impl Shared {
+    /// The connections for a URL, which need not be one of a registry.
+    pub(crate) fn connections(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        self.pool(&self.settings.host(&host::authority(url)))
+    }
+
+    /// The connections for hosts of the same TLS settings.
+    pub(crate) fn pool(&self, settings: &HostSettings) -> Result<reqwest::Client, Error> {
+        let key = HostSettings { plain_http: None, realms: Vec::new(), ..settings.clone() };
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pool)) = pools.iter().find(|(have, _)| *have == key) {
+            return Ok(pool.clone());
+        }
+        let pool = self.build(&key)?;
+        pools.push((key, pool.clone()));
+        Ok(pool)
+    }
+
+    fn build(&self, settings: &HostSettings) -> Result<reqwest::Client, Error> {
+        let timeouts = &self.settings.timeouts;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(&self.settings.user_agent)
+            .tls_backend_preconfigured(tls::config(&self.settings, settings)?)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .dns_resolver(self.resolver.clone())
+            .tcp_nodelay(true)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .http2_adaptive_window(true)
+            .http2_max_header_list_size(64 << 10);
+        if !timeouts.connect.is_zero() {
+            builder = builder.connect_timeout(timeouts.connect + timeouts.tls);
+        }
+        builder = match &self.settings.proxy {
+            None => builder.no_proxy(),
+            Some(proxy) => {
+                let wrong = |_| Error::Settings("the address of the proxy is not a URL".to_owned());
+                let except = reqwest::NoProxy::from_string(&proxy.except);
+                builder.proxy(reqwest::Proxy::all(proxy.url.reveal()).map_err(wrong)?.no_proxy(except))
+            }
+        };
+        builder
+            .build()
+            .map_err(|error| Error::Settings(format!("cannot set up connections: {}", error.without_url())))
+    }
+}

@@ -1,0 +1,67 @@
+//! What a registry turned out to be able to do; remembered, so that it is found out once (DIST-182).
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What is known of one registry.
+#[derive(Debug, Default)]
+pub(crate) struct Features {
+    /// Whether it lists referrers itself.
+    pub(crate) referrers: Known,
+    /// Whether it takes a blob in one request.
+    pub(crate) whole_uploads: Known,
+    /// Whether mounting from another repository is worth asking for.
+    pub(crate) mount: Known,
+    /// Held by who changes an index of referrers.
+    pub(crate) fallback: tokio::sync::Mutex<()>,
+    chunk: AtomicU64,
+    pushed: Mutex<VecDeque<String>>,
+}
+
+impl Features {
+    /// The size of a chunk that the registry took last, if one was too large for it.
+    pub(crate) fn chunk(&self, default: u64) -> u64 {
+        match self.chunk.load(Ordering::Relaxed) {
+            0 => default,
+            smaller => smaller.min(default),
+        }
+    }
+
+    /// Notes that chunks must not be larger than this.
+    pub(crate) fn lower_chunk(&self, bytes: u64) {
+        self.chunk.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes that a manifest was put, by repository and tag or digest; only the last few are remembered.
+    pub(crate) fn pushed(&self, name: String) {
+        const MOST: usize = 64;
+        let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if pushed.len() == MOST {
+            pushed.pop_front();
+        }
+        pushed.push_back(name);
+    }
+
+    /// Whether a manifest was put a short while ago.
+    pub(crate) fn was_pushed(&self, name: &str) -> bool {
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|have| have == name)
+    }
+}
+
+/// Yes, no, or not known yet.
+#[derive(Debug, Default)]
+pub(crate) struct Known(AtomicU8);
+
+impl Known {
+    pub(crate) fn get(&self) -> Option<bool> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            value => Some(value == 1),
+        }
+    }
+
+    pub(crate) fn set(&self, value: bool) {
+        self.0.store(if value { 1 } else { 2 }, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,106 @@
+//! What a registry is called, and where it answers (DIST-05, DIST-06, DIST-170).
+
+use std::net::IpAddr;
+
+use url::Url;
+
+use crate::error::Error;
+
+/// The key of Docker Hub in files of credentials and in helpers.
+pub(crate) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// Whether `name` is one of the names of Docker Hub.
+pub(crate) fn is_docker_hub(name: &str) -> bool {
+    ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"]
+        .iter()
+        .any(|hub| name.eq_ignore_ascii_case(hub))
+}
+
+/// Refuses names that hold more than a host and a port: `[A-Za-z0-9.:[]-]` (reliability, section 1.7).
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '[' | ']' | '-' | '_');
+    if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {
+        return Err(Error::Settings(format!(
+            "{} is not the name of a registry",
+            transship_spec::quote(name)
+        )));
+    }
+    Ok(())
+}
+
+/// The address under which the registry `name` answers: `https://host[:port]/`, or `http` where `plain_http` says so.
+/// Unless told, only `localhost` and loopback addresses speak plain HTTP.
+pub(crate) fn base_url(name: &str, plain_http: Option<bool>) -> Result<Url, Error> {
+    check_name(name)?;
+    let host = if is_docker_hub(name) { "registry-1.docker.io" } else { name };
+    let wrong = |_| Error::Settings(format!("{} is not the name of a registry", transship_spec::quote(name)));
+    let url = Url::parse(&format!("https://{host}/")).map_err(wrong)?;
+    if plain_http.unwrap_or_else(|| is_loopback(&url)) {
+        return Url::parse(&format!("http://{host}/")).map_err(wrong);
+    }
+    Ok(url)
+}
+
+/// Whether a URL names this machine by its literal address or as `localhost`.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(url::Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether two URLs have the same scheme, host and port: the only case in which `Authorization` goes along (DIST-24).
+pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+}
+
+/// Host and port of a URL, as shown to people; the usual port is left out.
+pub(crate) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(name: &str) -> String {
+        base_url(name, None).unwrap().to_string()
+    }
+
+    #[test]
+    fn dist_06_only_this_machine_speaks_plain_http_unless_told() {
+        assert_eq!(base("r.example"), "https://r.example/");
+        assert_eq!(base("r.example:5000"), "https://r.example:5000/");
+        assert_eq!(base("localhost:5000"), "http://localhost:5000/");
+        assert_eq!(base("127.0.0.9:5000"), "http://127.0.0.9:5000/");
+        assert_eq!(base("[::1]:5000"), "http://[::1]:5000/");
+        assert_eq!(base("localhost.example"), "https://localhost.example/");
+        assert_eq!(base("10.0.0.1"), "https://10.0.0.1/");
+        assert_eq!(base_url("10.0.0.1", Some(true)).unwrap().as_str(), "http://10.0.0.1/");
+        assert_eq!(base_url("localhost", Some(false)).unwrap().as_str(), "https://localhost/");
+    }
+
+    #[test]
+    fn dist_170_docker_hub_answers_elsewhere() {
+        assert_eq!(base("docker.io"), "https://registry-1.docker.io/");
+        assert_eq!(base("index.docker.io"), "https://registry-1.docker.io/");
+    }
+
+    #[test]
+    fn r08_r09_a_host_is_a_host_and_nothing_more() {
+        for name in ["", "user:pw@h", "a b", "h\n", "h/x", "hö", "h?x", "h#x", "host:99999", "h:x", "%41"] {
+            assert!(base_url(name, None).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn dist_24_the_port_counts() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        assert!(same_origin(&url("https://h/a"), &url("https://h:443/b")));
+        assert!(!same_origin(&url("https://h/a"), &url("https://h:444/a")));
+        assert!(!same_origin(&url("https://h/a"), &url("http://h/a")));
+    }
+}

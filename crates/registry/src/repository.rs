@@ -1,0 +1,113 @@
+//! One repository of one registry: the handle on which all verbs are.
+
+use std::sync::Arc;
+
+use http::Method;
+use url::Url;
+
+use crate::auth::Purpose;
+use crate::auth::scope::Scopes;
+use crate::client::Host;
+use crate::error::Error;
+use crate::manifest::TagOrDigest;
+use crate::request::Call;
+use transship_spec::Digest;
+
+/// A repository of a registry. Clones are cheap and share everything.
+///
+/// | verb | file of this crate |
+/// |---|---|
+/// | [`manifest_head`](Self::manifest_head), [`manifest_get`](Self::manifest_get), [`manifest_put`](Self::manifest_put) | `manifest` |
+/// | [`blob_head`](Self::blob_head), [`blob_get`](Self::blob_get), [`blob_resume`](Self::blob_resume) | `blob` |
+/// | [`blob_put`](Self::blob_put), [`mount`](Self::mount) | `upload` |
+/// | [`tags`](Self::tags), [`tag_pages`](Self::tag_pages) | `tags` |
+/// | [`referrers`](Self::referrers), [`list_referrer`](Self::list_referrer) | `referrers` |
+#[derive(Debug, Clone)]
+pub struct Repository {
+    pub(crate) host: Arc<Host>,
+    pub(crate) name: Arc<str>,
+}
+
+impl Repository {
+    pub(crate) fn new(host: Arc<Host>, name: &str) -> Self {
+        Self { host, name: name.into() }
+    }
+
+    /// The registry as the user names it.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        &self.host.name
+    }
+
+    /// The name of the repository.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether another repository is of the same registry, so that blobs can be mounted from it (DIST-52).
+    #[must_use]
+    pub fn same_registry(&self, other: &Self) -> bool {
+        self.host.base == other.host.base
+    }
+
+    /// Deletes a tag, and the tag only (DIST-95).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`] of the kind unsupported where the registry cannot delete tags. The
+    /// manifest is never deleted in place of its tag.
+    pub async fn tag_delete(&self, tag: &transship_spec::Tag) -> Result<(), Error> {
+        self.delete(&format!("manifests/{tag}")).await
+    }
+
+    /// Deletes a manifest, and with it every tag that leads to it (DIST-96).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`] where the registry does not delete.
+    pub async fn manifest_delete(&self, digest: &Digest) -> Result<(), Error> {
+        self.delete(&format!("manifests/{digest}")).await
+    }
+
+    /// Deletes a blob (DIST-98).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Refused`] where the registry does not delete.
+    pub async fn blob_delete(&self, digest: &Digest) -> Result<(), Error> {
+        self.delete(&format!("blobs/{digest}")).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), Error> {
+        let purpose = self.purpose("delete,pull,push");
+        let answer = self.host.call(&Call::new(Method::DELETE, self.url(path)?, &purpose)).await?;
+        answer.body.drain().await;
+        Ok(())
+    }
+
+    /// The URL of something in this repository.
+    pub(crate) fn url(&self, path: &str) -> Result<Url, Error> {
+        let wrong = |_| {
+            Error::Settings(format!("{} is not the name of a repository", transship_spec::quote(&self.name)))
+        };
+        self.host.base.join(&format!("v2/{}/{path}", self.name)).map_err(wrong)
+    }
+
+    pub(crate) fn manifest_url(&self, which: &TagOrDigest) -> Result<Url, Error> {
+        self.url(&format!("manifests/{which}"))
+    }
+
+    pub(crate) fn purpose(&self, actions: &str) -> Purpose {
+        Purpose { scopes: Scopes::repository(&self.name, actions), repository: self.name.to_string() }
+    }
+
+    pub(crate) fn pull(&self) -> Purpose {
+        self.purpose("pull")
+    }
+
+    pub(crate) fn push(&self) -> Purpose {
+        self.purpose("pull,push")
+    }
+
+    pub(crate) fn warn(&self, text: &str) {
+        self.host.shared.settings.events.warning(&self.host.name, text);
+    }
+}

@@ -1,0 +1,271 @@
+//! Blobs, upwards: mounted, sent whole, or sent in chunks (DIST-30…53, DIST-182).
+//!
+//! The usual way is POST and one PUT. When that fails for a reason that may pass, the whole blob is sent again in a new
+//! session; when the registry finds it too large, or long uploads break on the way twice, it is sent in chunks.
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use transship_spec::{Descriptor, Digest};
+use url::Url;
+
+use crate::auth::Purpose;
+use crate::error::Error;
+use crate::limit::Backoff;
+use crate::repository::Repository;
+use crate::request::{self, Call, Payload};
+use crate::settings::Chunking;
+use crate::source::BlobSource;
+use crate::target::Target;
+use crate::wire::Answer;
+
+/// How a blob came to be where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placed {
+    /// Its bytes were sent.
+    Uploaded,
+    /// The registry took it from another of its repositories.
+    Mounted,
+}
+
+/// An upload session: where to send next.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) location: Url,
+    /// The least that a chunk may have, where the registry says so (DIST-40).
+    pub(crate) least: u64,
+}
+
+/// The answer to a request for mounting.
+enum Mount {
+    Done,
+    Session(Session),
+    Refused,
+}
+
+impl Repository {
+    /// Puts a blob into the repository, from `mount_from` (the name of another repository of the same registry) if the
+    /// registry can, else from `source`.
+    ///
+    /// The registry verifies the content; nothing is hashed here.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] of the kind invalid when the content is not what the descriptor says, [`Error::Source`] when
+    /// it cannot be read, [`Error::Denied`], and the errors of the connection after all tries.
+    pub async fn blob_put(
+        &self,
+        blob: &Descriptor,
+        source: &dyn BlobSource,
+        mount_from: Option<&str>,
+    ) -> Result<Placed, Error> {
+        let mut session = None;
+        if let Some(from) = mount_from.filter(|_| self.host.features.mount.get() != Some(false)) {
+            match self.ask_for_mount(&blob.digest, from).await? {
+                Mount::Done => return Ok(Placed::Mounted),
+                Mount::Session(begun) => session = Some(begun),
+                Mount::Refused => {}
+            }
+        }
+        self.upload(blob, source, session).await?;
+        Ok(Placed::Uploaded)
+    }
+
+    /// Mounts a blob from the repository `from` of the same registry; whether that was done (DIST-50, DIST-52).
+    ///
+    /// A registry that refuses is not an error: then upload the blob.
+    ///
+    /// # Errors
+    /// The errors of the connection after all tries.
+    pub async fn mount(&self, digest: &Digest, from: &str) -> Result<bool, Error> {
+        match self.ask_for_mount(digest, from).await? {
+            Mount::Done => Ok(true),
+            Mount::Session(session) => {
+                self.cancel(&session, &self.push()).await;
+                Ok(false)
+            }
+            Mount::Refused => Ok(false),
+        }
+    }
+
+    async fn ask_for_mount(&self, digest: &Digest, from: &str) -> Result<Mount, Error> {
+        let purpose = self.push();
+        let purpose = Purpose { scopes: purpose.scopes.and_pull(from), ..purpose };
+        let mut url = self.url("blobs/uploads/")?;
+        add_query(&mut url, &[("mount", &digest.to_string()), ("from", from)]);
+        match self.host.attempt(&Call::new(Method::POST, url, &purpose)).await {
+            Ok(answer) if answer.status == 201 => {
+                self.host.features.mount.set(true);
+                answer.body.drain().await;
+                Ok(Mount::Done)
+            }
+            Ok(answer) => self.session(answer, &Method::POST).await.map(Mount::Session),
+            Err(error @ (Error::Transport { connected: false, .. } | Error::Tls { .. })) => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "mounting was refused");
+                if matches!(error.status(), Some(405 | 501)) {
+                    self.host.features.mount.set(false);
+                }
+                Ok(Mount::Refused)
+            }
+        }
+    }
+
+    async fn upload(
+        &self,
+        blob: &Descriptor,
+        source: &dyn BlobSource,
+        first: Option<Session>,
+    ) -> Result<(), Error> {
+        let settings = &self.host.shared.settings;
+        let purpose = self.push();
+        let mut backoff = Backoff::new(&settings.retry);
+        let (mut session, mut cuts) = (first, 0);
+        let mut chunked = settings.upload.chunking == Chunking::Always
+            || self.host.features.whole_uploads.get() == Some(false);
+        loop {
+            let begun = match session.take() {
+                Some(session) => session,
+                None => match self.begin(&blob.digest, &purpose).await {
+                    Ok(session) => session,
+                    Err(error) => {
+                        self.host.again(&mut backoff, error).await?;
+                        continue;
+                    }
+                },
+            };
+            if chunked {
+                return self.upload_chunks(blob, source, begun, &purpose).await;
+            }
+            let Err(error) = self.upload_whole(blob, source, &begun, &purpose).await else { return Ok(()) };
+            self.cancel(&begun, &purpose).await;
+            match error.status() {
+                Some(413 | 416) if blob.size > 0 => {
+                    self.host.features.whole_uploads.set(false);
+                    chunked = true;
+                }
+                // The session is gone, though it was just begun (row 37).
+                Some(404) if backoff.failed().is_some() => {}
+                _ => {
+                    let cut = matches!(error, Error::Transport { connected: true, .. });
+                    cuts += u32::from(cut && blob.size > settings.upload.chunk);
+                    chunked = cuts >= 2;
+                    self.host.again(&mut backoff, error).await?;
+                }
+            }
+        }
+    }
+
+    /// Begins a session. Only sha256 goes without saying (DIST-37).
+    pub(crate) async fn begin(&self, digest: &Digest, purpose: &Purpose) -> Result<Session, Error> {
+        let mut url = self.url("blobs/uploads/")?;
+        if digest.algorithm() != "sha256" {
+            add_query(&mut url, &[("digest-algorithm", digest.algorithm())]);
+        }
+        let answer = self.host.attempt(&Call::new(Method::POST, url, purpose)).await?;
+        self.session(answer, &Method::POST).await
+    }
+
+    async fn upload_whole(
+        &self,
+        blob: &Descriptor,
+        source: &dyn BlobSource,
+        session: &Session,
+        purpose: &Purpose,
+    ) -> Result<(), Error> {
+        let payload = match blob.size {
+            0 => Payload::Nothing,
+            size => Payload::Part { source, range: 0..size },
+        };
+        self.close(session, &blob.digest, payload, purpose).await
+    }
+
+    /// Closes a session with the last content and the digest of the whole (DIST-33, DIST-44).
+    pub(crate) async fn close(
+        &self,
+        session: &Session,
+        digest: &Digest,
+        payload: Payload<'_>,
+        purpose: &Purpose,
+    ) -> Result<(), Error> {
+        let mut url = session.location.clone();
+        add_query(&mut url, &[("digest", &digest.to_string())]);
+        let call =
+            Call::new(Method::PUT, url, purpose).header(header::CONTENT_TYPE, octets()).payload(payload);
+        let answer = self.host.attempt(&call.patient()).await?;
+        let said = answer.header("docker-content-digest").and_then(|text| Digest::parse(text).ok());
+        if let Some(said) = said.filter(|said| said.algorithm() == digest.algorithm() && said != digest) {
+            let reason = format!("the registry says that it stored {said}");
+            return Err(request::unexpected(&answer, &Method::PUT, reason));
+        }
+        answer.body.drain().await;
+        Ok(())
+    }
+
+    /// The session that an answer tells of.
+    pub(crate) async fn session(&self, answer: Answer, method: &Method) -> Result<Session, Error> {
+        let Some(location) = answer.header("location") else {
+            return Err(request::unexpected(&answer, method, "the answer names no upload location"));
+        };
+        let target = Target { what: "upload location", text: location, from: &answer.url };
+        let location = self.host.target(&target).await?;
+        let least = chunk_min_length(&answer.headers);
+        answer.body.drain().await;
+        Ok(Session { location, least })
+    }
+
+    /// Gives a session up. Whether that works does not matter (DIST-46).
+    pub(crate) async fn cancel(&self, session: &Session, purpose: &Purpose) {
+        let call = Call::new(Method::DELETE, session.location.clone(), purpose);
+        let limit = std::time::Duration::from_secs(5);
+        if let Ok(Ok(answer)) = tokio::time::timeout(limit, self.host.attempt(&call)).await {
+            answer.body.drain().await;
+        }
+    }
+}
+
+pub(crate) fn octets() -> HeaderValue {
+    HeaderValue::from_static("application/octet-stream")
+}
+
+fn chunk_min_length(headers: &HeaderMap) -> u64 {
+    let text = headers.get("oci-chunk-min-length").and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Adds parameters to the query of a URL and leaves what is there byte for byte: registries sign it (DIST-31).
+fn add_query(url: &mut Url, parameters: &[(&str, &str)]) {
+    let added = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let query = match url.query().filter(|query| !query.is_empty()) {
+        Some(query) => format!("{query}&{added}"),
+        None => added,
+    };
+    url.set_query(Some(&query));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dist_31_the_query_of_a_location_is_kept_as_it_is() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for (location, start) in [
+            ("https://r.example/u/1?_state=abc%3D&x=%2f+", "_state=abc%3D&x=%2f+&digest=sha256%3A"),
+            ("https://r.example/u/1", "digest=sha256%3A"),
+            ("https://r.example/u/1?", "digest=sha256%3A"),
+        ] {
+            let mut url = Url::parse(location).unwrap();
+            add_query(&mut url, &[("digest", &digest)]);
+            assert!(url.query().unwrap().starts_with(start), "{url}");
+        }
+    }
+
+    #[test]
+    fn dist_40_the_least_size_of_a_chunk_is_read() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(chunk_min_length(&headers), 0);
+        headers.insert("OCI-Chunk-Min-Length", HeaderValue::from_static("1024"));
+        assert_eq!(chunk_min_length(&headers), 1024);
+        headers.insert("OCI-Chunk-Min-Length", HeaderValue::from_static("-1"));
+        assert_eq!(chunk_min_length(&headers), 0);
+    }
+}

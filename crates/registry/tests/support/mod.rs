@@ -1,0 +1,278 @@
+//! A scripted server: every answer, and every way to fail, is written down by the test.
+
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use transship_registry::{Client, Repository, Retry, Settings, Timeouts};
+use transship_spec::{Descriptor, MediaType};
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// How many requests came before.
+    pub number: usize,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn is(&self, method: &str, start: &str) -> bool {
+        self.method == method && self.target.starts_with(start)
+    }
+}
+
+/// What the server does.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    cut: Option<usize>,
+    stall: Option<usize>,
+    trickle: Option<Duration>,
+    chunked: bool,
+    silent: bool,
+}
+
+impl Reply {
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+            cut: None,
+            stall: None,
+            trickle: None,
+            chunked: false,
+            silent: false,
+        }
+    }
+
+    /// No answer at all, with the connection held open.
+    pub fn silence() -> Self {
+        Self { silent: true, ..Self::new(200) }
+    }
+
+    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub fn body(self, body: impl AsRef<[u8]>) -> Self {
+        Self { body: body.as_ref().to_vec(), ..self }
+    }
+
+    /// Closes the connection after so many bytes of the body.
+    pub fn cut(self, after: usize) -> Self {
+        Self { cut: Some(after), ..self }
+    }
+
+    /// Stands still after so many bytes of the body.
+    pub fn stall(self, after: usize) -> Self {
+        Self { stall: Some(after), ..self }
+    }
+
+    /// Sends one byte each `pause`.
+    pub fn trickle(self, pause: Duration) -> Self {
+        Self { trickle: Some(pause), ..self }
+    }
+
+    /// Announces no length.
+    pub fn chunked(self) -> Self {
+        Self { chunked: true, ..self }
+    }
+}
+
+type Handler = dyn FnMut(&Request) -> Reply + Send;
+
+/// How much of the body of a request is read before the connection is closed; all unless the test says so.
+type Appetite = dyn FnMut(&Request) -> Option<usize> + Send;
+
+/// A server on a loopback port, until it is dropped.
+pub struct Server {
+    pub address: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    pub async fn start(handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+        Self::start_hungry(|_| None, handler).await
+    }
+
+    /// As `start`, with a say in how much of a request's body is read.
+    pub async fn start_hungry(
+        appetite: impl FnMut(&Request) -> Option<usize> + Send + 'static,
+        handler: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let handler: Arc<Mutex<Handler>> = Arc::new(Mutex::new(handler));
+        let appetite: Arc<Mutex<Appetite>> = Arc::new(Mutex::new(appetite));
+        let all = Arc::clone(&requests);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&handler), Arc::clone(&appetite), Arc::clone(&all)));
+            }
+        });
+        Self { address, requests, task }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Methods and targets of all requests so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.requests().iter().map(|request| format!("{} {}", request.method, request.target)).collect()
+    }
+
+    pub fn repository(&self) -> Repository {
+        self.repository_with(quick())
+    }
+
+    pub fn repository_with(&self, settings: Settings) -> Repository {
+        Client::new(settings).unwrap().repository(&self.address, "team/app").unwrap()
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    handler: Arc<Mutex<Handler>>,
+    appetite: Arc<Mutex<Appetite>>,
+    all: Arc<Mutex<Vec<Request>>>,
+) {
+    let mut stream = BufReader::new(stream);
+    while let Some(mut request) = read_head(&mut stream).await {
+        let limit = (appetite.lock().unwrap())(&request);
+        if !read_body(&mut stream, &mut request, limit).await {
+            all.lock().unwrap().push(request);
+            return;
+        }
+        {
+            let mut all = all.lock().unwrap();
+            request.number = all.len();
+            all.push(request.clone());
+        }
+        let reply = (handler.lock().unwrap())(&request);
+        if !answer(&mut stream, &request, reply).await {
+            return;
+        }
+    }
+}
+
+async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.split(' ');
+    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers = lines.filter_map(|line| line.split_once(": ")).map(|(n, v)| (n.to_owned(), v.to_owned()));
+    Some(Request { method, target, headers: headers.collect(), body: Vec::new(), number: 0 })
+}
+
+/// Reads the body; false when the connection is to be closed for it.
+async fn read_body(stream: &mut BufReader<TcpStream>, request: &mut Request, limit: Option<usize>) -> bool {
+    assert!(request.header("transfer-encoding").is_none(), "bodies are sent with their length");
+    let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
+    request.body = vec![0; limit.unwrap_or(length).min(length)];
+    stream.read_exact(&mut request.body).await.is_ok() && limit.is_none()
+}
+
+/// Answers; false when the connection is to be closed.
+async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, reply: Reply) -> bool {
+    if reply.silent {
+        std::future::pending::<()>().await;
+    }
+    let mut head = format!("HTTP/1.1 {} X\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let has_length = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    if reply.chunked {
+        head.push_str("Transfer-Encoding: chunked\r\n");
+    } else if !has_length && reply.status != 204 {
+        head.push_str(&format!("Content-Length: {}\r\n", reply.body.len()));
+    }
+    head.push_str("\r\n");
+    if stream.write_all(head.as_bytes()).await.is_err() {
+        return false;
+    }
+    if request.method == "HEAD" || reply.status == 204 {
+        return true;
+    }
+    let end = reply.cut.or(reply.stall).unwrap_or(reply.body.len()).min(reply.body.len());
+    let step = if reply.trickle.is_some() { 1 } else { 8 << 10 };
+    for piece in reply.body[..end].chunks(step) {
+        let framed = if reply.chunked {
+            [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
+        } else {
+            piece.to_vec()
+        };
+        if stream.write_all(&framed).await.is_err() {
+            return false;
+        }
+        if let Some(pause) = reply.trickle {
+            tokio::time::sleep(pause).await;
+        }
+    }
+    if reply.stall.is_some() {
+        std::future::pending::<()>().await;
+    }
+    if reply.chunked && reply.cut.is_none() {
+        return stream.write_all(b"0\r\n\r\n").await.is_ok();
+    }
+    reply.cut.is_none()
+}
+
+/// Settings with short waits.
+pub fn quick() -> Settings {
+    Settings {
+        timeouts: Timeouts {
+            first_byte: Duration::from_millis(300),
+            closing: Duration::from_millis(300),
+            idle: Duration::from_millis(200),
+            connect: Duration::from_millis(200),
+            tls: Duration::from_millis(100),
+            ..Timeouts::default()
+        },
+        retry: Retry { base: Duration::from_millis(1), cap: Duration::from_millis(4), ..Retry::default() },
+        ..Settings::default()
+    }
+}
+
+/// Content of so many bytes, none like its neighbour.
+pub fn content(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| (at * 31 + at / 251) as u8).collect()
+}
+
+/// The descriptor of a layer.
+pub fn layer(content: &[u8]) -> Descriptor {
+    Descriptor::of(MediaType::OCI_LAYER_TAR, content)
+}
