@@ -75,7 +75,7 @@ impl Chunks<'_> {
         let call = Call::new(Method::PATCH, self.session.location.clone(), self.purpose)
             .header(header::CONTENT_TYPE, octets())
             .header(header::CONTENT_RANGE, range.unwrap_or_else(|_| HeaderValue::from_static("0-0")))
-            .payload(Payload::Part { source: self.source, range: start..end });
+            .payload(Payload::Part { source: self.source, range: start..end, size: self.blob.size });
         let answer = self.repository.host.attempt(&call).await?;
         let said = answer.header("range").and_then(held_bytes);
         self.held = acknowledged(start..end, said);

@@ -40,6 +40,8 @@ pub(crate) enum Payload<'a> {
     Part {
         source: &'a dyn BlobSource,
         range: Range<u64>,
+        /// The size of the whole blob: a part that reaches it must be the last of the source, too.
+        size: u64,
     },
 }
 
@@ -193,10 +195,10 @@ impl Host {
         let body = match &call.payload {
             Payload::Nothing => None,
             Payload::Bytes(bytes) => Some(bytes.clone().into()),
-            Payload::Part { source, range } => {
+            Payload::Part { source, range, size } => {
                 let events = (self.shared.settings.events.clone(), self.name.clone());
-                let bytes = range.end - range.start;
-                Some(wire::upload(source.open(range.start), bytes, gauge.clone(), events))
+                let part = wire::Part { bytes: range.end - range.start, is_last: range.end == *size };
+                Some(wire::upload(source.open(range.start), part, gauge.clone(), events))
             }
         };
         if body.is_some() || matches!(call.method, Method::POST | Method::PUT | Method::PATCH) {

@@ -173,7 +173,7 @@ impl Repository {
     ) -> Result<(), Error> {
         let payload = match blob.size {
             0 => Payload::Nothing,
-            size => Payload::Part { source, range: 0..size },
+            size => Payload::Part { source, range: 0..size, size },
         };
         self.close(session, &blob.digest, payload, purpose).await
     }

@@ -269,14 +269,22 @@ fn is_over(since: Instant, limit: Duration, more: Duration) -> bool {
     !limit.is_zero() && since.elapsed() > limit + more
 }
 
-/// The body of a request: exactly `bytes` bytes of `source`.
+/// How much of a source is sent.
+pub(crate) struct Part {
+    pub(crate) bytes: u64,
+    /// Whether the source must end with it.
+    pub(crate) is_last: bool,
+}
+
+/// The body of a request: a part of `source`, not a byte more or less.
 pub(crate) fn upload(
     source: BoxStream<'static, Result<Bytes, BoxError>>,
-    bytes: u64,
+    part: Part,
     gauge: Arc<Gauge>,
     events: (Arc<dyn Events>, Arc<str>),
 ) -> reqwest::Body {
-    let state = Upload { source, piece: Bytes::new(), left: bytes, gauge, events };
+    let state =
+        Upload { source, piece: Bytes::new(), left: part.bytes, is_last: part.is_last, gauge, events };
     reqwest::Body::wrap_stream(stream::try_unfold(state, |mut state| async move {
         let piece = state.next().await?;
         Ok::<_, std::io::Error>(piece.map(|piece| (piece, state)))
@@ -287,6 +295,7 @@ struct Upload {
     source: BoxStream<'static, Result<Bytes, BoxError>>,
     piece: Bytes,
     left: u64,
+    is_last: bool,
     gauge: Arc<Gauge>,
     events: (Arc<dyn Events>, Arc<str>),
 }
@@ -304,11 +313,12 @@ impl Upload {
                 None => return Err(self.gauge.fail(format!("it ends {} bytes early", self.left).into())),
             };
         }
-        if self.piece.len() as u64 > self.left {
+        if self.is_last && self.piece.len() as u64 > self.left {
             let more = format!("it has more than the {} bytes announced", self.gauge.sent() + self.left);
             return Err(self.gauge.fail(more.into()));
         }
-        let piece = self.piece.split_to(self.piece.len().min(PIECE));
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let piece = self.piece.split_to(self.piece.len().min(PIECE).min(left));
         self.left -= piece.len() as u64;
         self.gauge.gave(piece.len() as u64, self.left == 0);
         self.events.0.sent(&self.events.1, piece.len() as u64);
@@ -327,7 +337,7 @@ fn broken(error: reqwest::Error) -> Broken {
     let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
     while let Some(cause) = next {
         let text = crate::redact::tidy(&cause.to_string(), 256);
-        if !words.iter().any(|have| have.contains(&text)) {
+        if !text.starts_with("client error") && !words.iter().any(|have| have.contains(&text)) {
             words.push(text);
         }
         next = cause.source();
@@ -340,29 +350,30 @@ fn broken(error: reqwest::Error) -> Broken {
     }
 }
 
+/// What an error of the connection says of TLS, if it does.
 fn tls_error(error: &reqwest::Error) -> Option<Broken> {
+    let certificate = |reason| Some(Broken::Tls { reason, certificate: true });
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = next {
-        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = cause.downcast_ref().or_else(|| inside.and_then(|inner| inner.downcast_ref()));
-        if let Some(tls) = found {
-            return match tls {
-                rustls::Error::InvalidCertificate(reason) => {
-                    Some(Broken::Tls { reason: certificate_words(reason), certificate: true })
-                }
-                rustls::Error::InvalidMessage(_) => Some(Broken::Tls {
+        match find_tls(cause) {
+            Some(rustls::Error::InvalidCertificate(reason)) => return certificate(certificate_words(reason)),
+            Some(rustls::Error::General(reason)) => return certificate(reason.clone()),
+            Some(rustls::Error::InvalidMessage(_)) => {
+                return Some(Broken::Tls {
                     reason: "the server does not speak TLS".to_owned(),
                     certificate: false,
-                }),
-                rustls::Error::General(reason) => {
-                    Some(Broken::Tls { reason: reason.clone(), certificate: true })
-                }
-                _ => None,
-            };
+                });
+            }
+            Some(_) => return None,
+            None => next = cause.source(),
         }
-        next = cause.source();
     }
     None
+}
+
+/// An error of rustls, or the one inside of an error of input and output, which may be inside of another.
+fn find_tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    error.downcast_ref().or_else(|| find_tls(error.downcast_ref::<std::io::Error>()?.get_ref()?))
 }
 
 fn certificate_words(reason: &rustls::CertificateError) -> String {

@@ -1,7 +1,5 @@
 //! A scripted server: every answer, and every way to fail, is written down by the test.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,29 +10,29 @@ use transship_spec::{Descriptor, MediaType};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// Path and query.
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
     /// How many requests came before.
-    pub number: usize,
+    pub(crate) number: usize,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub fn is(&self, method: &str, start: &str) -> bool {
+    pub(crate) fn is(&self, method: &str, start: &str) -> bool {
         self.method == method && self.target.starts_with(start)
     }
 }
 
 /// What the server does.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -46,7 +44,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn new(status: u16) -> Self {
+    pub(crate) fn new(status: u16) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -60,36 +58,36 @@ impl Reply {
     }
 
     /// No answer at all, with the connection held open.
-    pub fn silence() -> Self {
+    pub(crate) fn silence() -> Self {
         Self { silent: true, ..Self::new(200) }
     }
 
-    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
 
-    pub fn body(self, body: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn body(self, body: impl AsRef<[u8]>) -> Self {
         Self { body: body.as_ref().to_vec(), ..self }
     }
 
     /// Closes the connection after so many bytes of the body.
-    pub fn cut(self, after: usize) -> Self {
+    pub(crate) fn cut(self, after: usize) -> Self {
         Self { cut: Some(after), ..self }
     }
 
     /// Stands still after so many bytes of the body.
-    pub fn stall(self, after: usize) -> Self {
+    pub(crate) fn stall(self, after: usize) -> Self {
         Self { stall: Some(after), ..self }
     }
 
     /// Sends one byte each `pause`.
-    pub fn trickle(self, pause: Duration) -> Self {
+    pub(crate) fn trickle(self, pause: Duration) -> Self {
         Self { trickle: Some(pause), ..self }
     }
 
     /// Announces no length.
-    pub fn chunked(self) -> Self {
+    pub(crate) fn chunked(self) -> Self {
         Self { chunked: true, ..self }
     }
 }
@@ -100,8 +98,8 @@ type Handler = dyn FnMut(&Request) -> Reply + Send;
 type Appetite = dyn FnMut(&Request) -> Option<usize> + Send;
 
 /// A server on a loopback port, until it is dropped.
-pub struct Server {
-    pub address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     requests: Arc<Mutex<Vec<Request>>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -113,12 +111,12 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub async fn start(handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) async fn start(handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         Self::start_hungry(|_| None, handler).await
     }
 
     /// As `start`, with a say in how much of a request's body is read.
-    pub async fn start_hungry(
+    pub(crate) async fn start_hungry(
         appetite: impl FnMut(&Request) -> Option<usize> + Send + 'static,
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Self {
@@ -136,25 +134,25 @@ impl Server {
         Self { address, requests, task }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// All requests so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// Methods and targets of all requests so far.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().iter().map(|request| format!("{} {}", request.method, request.target)).collect()
     }
 
-    pub fn repository(&self) -> Repository {
+    pub(crate) fn repository(&self) -> Repository {
         self.repository_with(quick())
     }
 
-    pub fn repository_with(&self, settings: Settings) -> Repository {
+    pub(crate) fn repository_with(&self, settings: Settings) -> Repository {
         Client::new(settings).unwrap().repository(&self.address, "team/app").unwrap()
     }
 }
@@ -165,6 +163,7 @@ async fn serve(
     appetite: Arc<Mutex<Appetite>>,
     all: Arc<Mutex<Vec<Request>>>,
 ) {
+    stream.set_nodelay(true).unwrap();
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_head(&mut stream).await {
         let limit = (appetite.lock().unwrap())(&request);
@@ -252,7 +251,7 @@ async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, reply: Rep
 }
 
 /// Settings with short waits.
-pub fn quick() -> Settings {
+pub(crate) fn quick() -> Settings {
     Settings {
         timeouts: Timeouts {
             first_byte: Duration::from_millis(300),
@@ -268,11 +267,11 @@ pub fn quick() -> Settings {
 }
 
 /// Content of so many bytes, none like its neighbour.
-pub fn content(bytes: usize) -> Vec<u8> {
+pub(crate) fn content(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at * 31 + at / 251) as u8).collect()
 }
 
 /// The descriptor of a layer.
-pub fn layer(content: &[u8]) -> Descriptor {
+pub(crate) fn layer(content: &[u8]) -> Descriptor {
     Descriptor::of(MediaType::OCI_LAYER_TAR, content)
 }

@@ -1,12 +1,8 @@
 //! Blobs go up whole, by mount or in chunks, and come through what registries and proxies do on the way.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-mod support;
-
+use crate::support::{Reply, Request, Server, content, layer, quick};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use support::{Reply, Request, Server, content, layer, quick};
 use transship_registry::{BlobSource, BoxError, Chunking, Error, Placed, Settings};
 use transship_spec::Kind;
 

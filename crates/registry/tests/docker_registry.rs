@@ -1,0 +1,241 @@
+//! The client against the CNCF registry as Debian ships it (`docker-registry`), with and without authentication.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use transship_registry::{
+    Chunking, Client, Credential, CredentialFile, CredentialStore, Environment, Error, Listed, Placed,
+    Repository, Settings, TagOrDigest,
+};
+use transship_spec::{Descriptor, Digest, Document, Kind, MediaType, Tag};
+
+/// A registry on a loopback port with its storage in a temporary folder; both end with it.
+struct Registry {
+    process: Child,
+    address: String,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Registry {
+    /// Starts one; with `user:password` if there is to be authentication.
+    async fn start(login: Option<(&str, &str)>) -> Self {
+        let program = Path::new("/usr/bin/docker-registry");
+        assert!(program.exists(), "missing: apt-get install docker-registry apache2-utils");
+        let folder = tempfile::tempdir().unwrap();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let auth = login.map_or_else(String::new, |(user, password)| {
+            let output = Command::new("htpasswd").args(["-nbB", "-C", "5", user, password]).output().unwrap();
+            let file = folder.path().join("htpasswd");
+            std::fs::write(&file, output.stdout).unwrap();
+            format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display())
+        });
+        let config = folder.path().join("config.yml");
+        let storage = folder.path().join("storage");
+        let text = format!(
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    \
+             enabled: true\nhttp:\n  addr: {address}\n{auth}",
+            storage.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(program);
+        command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().unwrap();
+        let registry = Self { process, address, folder };
+        registry.wait().await;
+        registry
+    }
+
+    async fn wait(&self) {
+        for _ in 0..500 {
+            if tokio::net::TcpStream::connect(&self.address).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the registry does not answer");
+    }
+
+    fn repository(&self, settings: Settings, name: &str) -> Repository {
+        Client::new(settings).unwrap().repository(&self.address, name).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn content(bytes: usize, seed: usize) -> Bytes {
+    (0..bytes).map(|at| (at * 31 + at / 251 + seed) as u8).collect()
+}
+
+fn image(config: &Descriptor, layer: &Descriptor, subject: Option<&Descriptor>) -> Bytes {
+    let json = |descriptor: &Descriptor| serde_json::to_string(descriptor).unwrap();
+    let subject = subject.map_or_else(String::new, |subject| format!(",\n  \"subject\": {}", json(subject)));
+    Bytes::from(format!(
+        "{{\n  \"schemaVersion\": 2,\n  \"mediaType\": \"{}\",\n  \"config\": {},\n  \"layers\": [{}]{subject}\n}}\n",
+        MediaType::OCI_MANIFEST,
+        json(config),
+        json(layer)
+    ))
+}
+
+async fn put(repository: &Repository, content: &Bytes, media_type: MediaType) -> Descriptor {
+    let blob = Descriptor::of(media_type, content);
+    assert_eq!(repository.blob_put(&blob, content, None).await.unwrap(), Placed::Uploaded);
+    blob
+}
+
+async fn get(repository: &Repository, blob: &Descriptor) -> Result<Bytes, Error> {
+    let pieces: Vec<Bytes> = repository.blob_get(blob).try_collect().await?;
+    Ok(pieces.concat().into())
+}
+
+fn tag(name: &str) -> TagOrDigest {
+    TagOrDigest::Tag(Tag::parse(name).unwrap())
+}
+
+/// Everything that a copy does, there and back.
+async fn there_and_back(registry: &Registry, settings: &Settings) {
+    let repository = registry.repository(settings.clone(), "team/app");
+    let (layer, config) = (content(3_000_000, 0), content(500, 1));
+    assert_eq!(repository.blob_head(&Digest::sha256(&layer)).await.unwrap(), None);
+    let layer_there = put(&repository, &layer, MediaType::OCI_LAYER_TAR).await;
+    let config_there = put(&repository, &config, MediaType::OCI_CONFIG).await;
+    let head = repository.blob_head(&layer_there.digest).await.unwrap().unwrap();
+    assert_eq!(head.size, Some(3_000_000));
+    assert_eq!(get(&repository, &layer_there).await.unwrap(), layer);
+
+    let manifest = image(&config_there, &layer_there, None);
+    let pushed =
+        repository.manifest_put(&tag("v1"), &MediaType::OCI_MANIFEST, manifest.clone()).await.unwrap();
+    assert_eq!(pushed.digest, Digest::sha256(&manifest));
+    let descriptor = repository.manifest_head(&tag("v1")).await.unwrap().unwrap();
+    assert_eq!(descriptor, Descriptor::of(MediaType::OCI_MANIFEST, &manifest));
+    assert_eq!(repository.manifest_get(&tag("v1")).await.unwrap().bytes, manifest);
+    assert_eq!(repository.manifest_get_exact(&descriptor).await.unwrap().bytes, manifest);
+    assert_eq!(repository.manifest_head(&tag("absent")).await.unwrap(), None);
+
+    for name in ["v2", "v3"] {
+        repository.manifest_put(&tag(name), &MediaType::OCI_MANIFEST, manifest.clone()).await.unwrap();
+    }
+    let tags: Vec<String> = repository.tags().await.unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(tags, ["v1", "v2", "v3"]);
+}
+
+#[tokio::test]
+async fn an_image_goes_there_and_comes_back() {
+    let registry = Registry::start(None).await;
+    there_and_back(&registry, &Settings::default()).await;
+    let absent = registry.repository(Settings::default(), "no/such");
+    assert_eq!(absent.tags().await.unwrap_err().kind(), Kind::NotFound);
+    let missing = Descriptor::of(MediaType::OCI_CONFIG, b"missing");
+    assert_eq!(get(&absent, &missing).await.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[tokio::test]
+async fn dist_112_an_image_goes_there_and_comes_back_with_a_login() {
+    let registry = Registry::start(Some(("me", "hunter2"))).await;
+    let file = CredentialFile::Docker(registry.path("config.json"));
+    let store = CredentialStore::new(file.clone(), Vec::new());
+    store.save(&registry.address, &Credential::password("me", "hunter2")).await.unwrap();
+    let environment = Environment { credential_files: vec![file], ..Environment::default() };
+    let settings = Settings { environment, ..Settings::default() };
+    Client::new(settings.clone()).unwrap().ping(&registry.address).await.unwrap();
+    there_and_back(&registry, &settings).await;
+
+    let anonymous = registry.repository(Settings::default(), "team/app");
+    let error = anonymous.manifest_get(&tag("v1")).await.unwrap_err();
+    assert!(matches!(error, Error::NoCredentials { .. }), "{error}");
+    let mut wrong = Settings::default();
+    wrong.environment.given.insert(registry.address.clone(), Credential::password("me", "wrong"));
+    let error = Client::new(wrong).unwrap().ping(&registry.address).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+}
+
+#[tokio::test]
+async fn dist_41_a_blob_goes_up_in_chunks() {
+    let registry = Registry::start(None).await;
+    let mut settings = Settings::default();
+    settings.upload.chunking = Chunking::Always;
+    settings.upload.chunk = 300_000;
+    let repository = registry.repository(settings, "chunks");
+    let all = content(1_000_001, 7);
+    let blob = put(&repository, &all, MediaType::OCI_LAYER_TAR).await;
+    assert_eq!(get(&repository, &blob).await.unwrap(), all);
+}
+
+#[tokio::test]
+async fn dist_50_a_blob_is_mounted_from_another_repository() {
+    let registry = Registry::start(None).await;
+    let client = Client::new(Settings::default()).unwrap();
+    let repository = |name| client.repository(&registry.address, name).unwrap();
+    let all = content(10_000, 3);
+    let blob = put(&repository("src"), &all, MediaType::OCI_LAYER_TAR).await;
+    let placed = repository("dst").blob_put(&blob, &Bytes::new(), Some("src")).await.unwrap();
+    assert_eq!(placed, Placed::Mounted);
+    assert_eq!(get(&repository("dst"), &blob).await.unwrap(), all);
+    assert!(repository("third").mount(&blob.digest, "dst").await.unwrap());
+    let absent = Descriptor::of(MediaType::OCI_LAYER_TAR, b"absent");
+    assert!(!repository("third").mount(&absent.digest, "dst").await.unwrap());
+    let placed = repository("third").blob_put(&absent, &Bytes::from("absent"), Some("dst")).await.unwrap();
+    assert_eq!(placed, Placed::Uploaded);
+}
+
+#[tokio::test]
+async fn dist_36_wrong_content_is_refused_and_not_kept() {
+    let registry = Registry::start(None).await;
+    let repository = registry.repository(Settings::default(), "wrong");
+    let blob = Descriptor::of(MediaType::OCI_LAYER_TAR, b"right");
+    let error = repository.blob_put(&blob, &Bytes::from("wrong"), None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(error.exchange().unwrap().has_code("DIGEST_INVALID"), "{error}");
+    assert_eq!(repository.blob_head(&blob.digest).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn dist_71_referrers_are_kept_in_the_fallback_tag() {
+    let registry = Registry::start(None).await;
+    let repository = registry.repository(Settings::default(), "refs");
+    let config = put(&repository, &content(20, 1), MediaType::OCI_CONFIG).await;
+    let layer = put(&repository, &content(2000, 2), MediaType::OCI_LAYER_TAR).await;
+    let subject = image(&config, &layer, None);
+    repository.manifest_put(&tag("v1"), &MediaType::OCI_MANIFEST, subject.clone()).await.unwrap();
+    let subject = Descriptor::of(MediaType::OCI_MANIFEST, &subject);
+
+    let referrer = image(&config, &layer, Some(&subject));
+    let which = TagOrDigest::Digest(Digest::sha256(&referrer));
+    let pushed = repository.manifest_put(&which, &MediaType::OCI_MANIFEST, referrer.clone()).await.unwrap();
+    let document = Document::parse(referrer.clone(), Some(&MediaType::OCI_MANIFEST)).unwrap();
+    let listed = repository.list_referrer(&document, &pushed).await.unwrap();
+    assert!(matches!(listed, Listed::ByTag { changed: true, .. }), "{listed:?}");
+    let found = repository.referrers(&subject.digest, None).await.unwrap();
+    assert_eq!(found.iter().map(|found| &found.digest).collect::<Vec<_>>(), [&pushed.digest]);
+    assert_eq!(repository.manifest_get_exact(&found[0]).await.unwrap().bytes, referrer);
+}
+
+#[tokio::test]
+async fn dist_96_a_deleted_manifest_is_gone() {
+    let registry = Registry::start(None).await;
+    let repository = registry.repository(Settings::default(), "gone");
+    let config = put(&repository, &content(20, 1), MediaType::OCI_CONFIG).await;
+    let layer = put(&repository, &content(2000, 2), MediaType::OCI_LAYER_TAR).await;
+    let manifest = image(&config, &layer, None);
+    let pushed = repository.manifest_put(&tag("v1"), &MediaType::OCI_MANIFEST, manifest).await.unwrap();
+    repository.manifest_delete(&pushed.digest).await.unwrap();
+    assert_eq!(repository.manifest_head(&TagOrDigest::Digest(pushed.digest)).await.unwrap(), None);
+    repository.blob_delete(&layer.digest).await.unwrap();
+    assert_eq!(repository.blob_head(&layer.digest).await.unwrap(), None);
+}

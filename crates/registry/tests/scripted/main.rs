@@ -1,0 +1,13 @@
+//! What the client promises, against a server whose every answer and every fault is written down by the test.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod auth;
+mod download;
+mod listing;
+mod manifest;
+mod redirect;
+mod retry;
+mod secrets;
+mod support;
+mod upload;
