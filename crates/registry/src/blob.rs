@@ -29,7 +29,7 @@ impl Repository {
     /// # Errors
     /// Only when the registry cannot be asked.
     pub async fn blob_head(&self, digest: &Digest) -> Result<Option<BlobHead>, Error> {
-        let purpose = self.push_or_pull();
+        let purpose = self.pull();
         let call = Call::new(Method::HEAD, self.url(&format!("blobs/{digest}"))?, &purpose);
         match self.host.call(&call).await {
             Ok(answer) => {
@@ -84,11 +84,6 @@ impl Repository {
     #[must_use]
     pub fn blob_source(&self, blob: &Descriptor) -> RemoteBlob {
         RemoteBlob { repository: self.clone(), blob: blob.clone() }
-    }
-
-    /// Before an upload the token that the upload needs is asked for, and else the weaker one.
-    fn push_or_pull(&self) -> Purpose {
-        self.pull()
     }
 }
 

@@ -43,6 +43,11 @@ impl Features {
         pushed.push_back(name);
     }
 
+    /// Forgets what was put: something was deleted, and to be gone is right for it.
+    pub(crate) fn forget_pushed(&self) {
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Whether a manifest was put a short while ago.
     pub(crate) fn was_pushed(&self, name: &str) -> bool {
         self.pushed.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|have| have == name)

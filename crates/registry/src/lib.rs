@@ -55,6 +55,7 @@ mod tags;
 mod target;
 mod tls;
 mod upload;
+mod watch;
 mod wire;
 
 pub use auth::{Credential, CredentialStore};

@@ -26,11 +26,13 @@ use transship_spec::Digest;
 pub struct Repository {
     pub(crate) host: Arc<Host>,
     pub(crate) name: Arc<str>,
+    /// Whether tokens are asked for that allow pushing, whatever they are for.
+    writing: bool,
 }
 
 impl Repository {
     pub(crate) fn new(host: Arc<Host>, name: &str) -> Self {
-        Self { host, name: name.into() }
+        Self { host, name: name.into(), writing: false }
     }
 
     /// The registry as the user names it.
@@ -51,12 +53,20 @@ impl Repository {
         self.host.base == other.host.base
     }
 
+    /// The same repository as the destination of an upload: whatever is asked of it, its token is one that allows pushing,
+    /// so that one token is enough (DIST-108).
+    #[must_use]
+    pub fn for_writing(&self) -> Self {
+        Self { writing: true, ..self.clone() }
+    }
+
     /// Deletes a tag, and the tag only (DIST-95).
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`] of the kind unsupported where the registry cannot delete tags. The
     /// manifest is never deleted in place of its tag.
     pub async fn tag_delete(&self, tag: &transship_spec::Tag) -> Result<(), Error> {
+        self.host.features.forget_pushed();
         self.delete(&format!("manifests/{tag}")).await
     }
 
@@ -65,6 +75,7 @@ impl Repository {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`] where the registry does not delete.
     pub async fn manifest_delete(&self, digest: &Digest) -> Result<(), Error> {
+        self.host.features.forget_pushed();
         self.delete(&format!("manifests/{digest}")).await
     }
 
@@ -100,7 +111,7 @@ impl Repository {
     }
 
     pub(crate) fn pull(&self) -> Purpose {
-        self.purpose("pull")
+        self.purpose(if self.writing { "pull,push" } else { "pull" })
     }
 
     pub(crate) fn push(&self) -> Purpose {

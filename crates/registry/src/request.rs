@@ -20,7 +20,8 @@ use crate::host;
 use crate::limit::{self, Backoff, Lane};
 use crate::redact::{self, Secret};
 use crate::source::BlobSource;
-use crate::wire::{self, Answer, Broken, Gauge, Patience};
+use crate::watch::{self, Gauge};
+use crate::wire::{self, Answer, Broken, Patience};
 
 /// A request as it is meant; it can be sent any number of times.
 pub(crate) struct Call<'a> {
@@ -197,8 +198,8 @@ impl Host {
             Payload::Bytes(bytes) => Some(bytes.clone().into()),
             Payload::Part { source, range, size } => {
                 let events = (self.shared.settings.events.clone(), self.name.clone());
-                let part = wire::Part { bytes: range.end - range.start, is_last: range.end == *size };
-                Some(wire::upload(source.open(range.start), part, gauge.clone(), events))
+                let part = watch::Part { bytes: range.end - range.start, is_last: range.end == *size };
+                Some(watch::upload(source.open(range.start), &part, gauge.clone(), events))
             }
         };
         if body.is_some() || matches!(call.method, Method::POST | Method::PUT | Method::PATCH) {

@@ -59,13 +59,12 @@ impl Registry {
     }
 
     async fn wait(&self) {
-        for _ in 0..500 {
-            if tokio::net::TcpStream::connect(&self.address).await.is_ok() {
-                return;
+        let answers = async {
+            while tokio::net::TcpStream::connect(&self.address).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the registry does not answer");
+        };
+        tokio::time::timeout(Duration::from_secs(30), answers).await.unwrap();
     }
 
     fn repository(&self, settings: Settings, name: &str) -> Repository {

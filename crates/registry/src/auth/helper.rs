@@ -160,7 +160,8 @@ fn failure(name: &str, reason: &str) -> Error {
     Error::Helper { name: name.to_owned(), reason: reason.to_owned() }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 

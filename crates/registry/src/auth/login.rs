@@ -58,9 +58,9 @@ impl CredentialStore {
         crate::host::check_name(host)?;
         if let Some(helper) = self.helper(host)? {
             helper.store(host, credential).await?;
-            return self.edit(host, Some("{}".to_owned())).map(|_| ());
+            return self.edit(host, Some("{}")).map(|_| ());
         }
-        self.edit(host, Some(entry(credential))).map(|_| ())
+        self.edit(host, Some(&entry(credential))).map(|_| ())
     }
 
     /// Forgets the credential for `host`; whether there was one in the file.
@@ -91,11 +91,11 @@ impl CredentialStore {
     }
 
     /// Sets or removes the entry of `host`; whether there was one.
-    fn edit(&self, host: &str, entry: Option<String>) -> Result<bool, Error> {
+    fn edit(&self, host: &str, entry: Option<&str>) -> Result<bool, Error> {
         let (path, form) = self.path();
         let text = read_now(path)?.unwrap_or_default();
-        let (text, had) = edited(&text, form, &key(host, form), entry.as_deref())
-            .map_err(|reason| self.unusable(reason))?;
+        let (text, had) =
+            edited(&text, form, &key(host, form), entry).map_err(|reason| self.unusable(reason))?;
         if let Some(text) = text {
             replace(path, &text).map_err(|error| self.unusable(error.to_string()))?;
         }

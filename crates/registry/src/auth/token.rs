@@ -16,7 +16,8 @@ use crate::limit::Backoff;
 use crate::redact::{self, Secret};
 use crate::request;
 use crate::target::Target;
-use crate::wire::{self, Answer, Gauge, Patience};
+use crate::watch::Gauge;
+use crate::wire::{self, Answer, Patience};
 
 /// What is asked of a token server.
 #[derive(Debug)]

@@ -107,6 +107,41 @@ async fn dist_108_a_push_asks_for_all_that_it_needs_at_once() {
 }
 
 #[tokio::test]
+async fn dist_108_a_destination_is_read_and_written_with_one_token() {
+    let guarded = Guarded::start(|request| match &*request.method {
+        "HEAD" => Reply::new(404),
+        "POST" => Reply::new(202).header("Location", "/v2/upload"),
+        _ => Reply::new(201),
+    })
+    .await;
+    let repository = guarded.server.repository().for_writing();
+    assert_eq!(repository.blob_head(&layer(b"abc").digest).await.unwrap(), None);
+    repository.blob_put(&layer(b"abc"), &Bytes::from("abc"), None).await.unwrap();
+    assert_eq!((guarded.count("/token"), guarded.count("/v2/")), (1, 4));
+}
+
+#[tokio::test]
+async fn dist_110_a_token_that_expires_during_an_upload_is_renewed_and_the_blob_sent_again() {
+    let mut refused = false;
+    let server =
+        Server::start(move |request| match (&*request.method, request.target.starts_with("/token")) {
+            (_, true) => Reply::new(200).body(format!(r#"{{"token":"t{}"}}"#, request.number)),
+            _ if request.header("authorization").is_none() => challenge(request),
+            ("POST", _) => Reply::new(202).header("Location", "/v2/upload"),
+            ("PUT", _) if !refused => {
+                refused = true;
+                challenge(request)
+            }
+            _ => Reply::new(201),
+        })
+        .await;
+    let content = crate::support::content(300_000);
+    server.repository().blob_put(&layer(&content), &Bytes::from(content.clone()), None).await.unwrap();
+    let last = server.requests().pop().unwrap();
+    assert_eq!((&*last.method, last.body), ("PUT", content));
+}
+
+#[tokio::test]
 async fn row_42_a_token_that_expires_on_the_way_is_renewed_silently() {
     let guarded = Guarded::start(manifest).await;
     let repository = guarded.server.repository();

@@ -62,7 +62,7 @@ impl Reply {
         Self { silent: true, ..Self::new(200) }
     }
 
-    pub(crate) fn header(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.to_owned(), value.to_string()));
         self
     }
