@@ -10,4 +10,5 @@ mod redirect;
 mod retry;
 mod secrets;
 mod support;
+mod tls;
 mod upload;

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use transship_registry::{Client, Repository, Retry, Settings, Timeouts};
 use transship_spec::{Descriptor, MediaType};
 
@@ -92,6 +93,13 @@ impl Reply {
     }
 }
 
+/// A connection, with TLS or without.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+type Stream = BufReader<Box<dyn Connection>>;
+
 type Handler = dyn FnMut(&Request) -> Reply + Send;
 
 /// How much of the body of a request is read before the connection is closed; all unless the test says so.
@@ -120,6 +128,22 @@ impl Server {
         appetite: impl FnMut(&Request) -> Option<usize> + Send + 'static,
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Self {
+        Self::start_on(None, appetite, handler).await
+    }
+
+    /// With TLS; a handshake that fails ends the connection.
+    pub(crate) async fn start_tls(
+        acceptor: TlsAcceptor,
+        handler: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Self {
+        Self::start_on(Some(acceptor), |_| None, handler).await
+    }
+
+    async fn start_on(
+        acceptor: Option<TlsAcceptor>,
+        appetite: impl FnMut(&Request) -> Option<usize> + Send + 'static,
+        handler: impl FnMut(&Request) -> Reply + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -128,7 +152,19 @@ impl Server {
         let all = Arc::clone(&requests);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&handler), Arc::clone(&appetite), Arc::clone(&all)));
+                stream.set_nodelay(true).unwrap();
+                let (handler, appetite) = (Arc::clone(&handler), Arc::clone(&appetite));
+                let (acceptor, all) = (acceptor.clone(), Arc::clone(&all));
+                tokio::spawn(async move {
+                    let stream: Box<dyn Connection> = match acceptor {
+                        None => Box::new(stream),
+                        Some(acceptor) => match acceptor.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                    };
+                    serve(stream, handler, appetite, all).await;
+                });
             }
         });
         Self { address, requests, task }
@@ -158,12 +194,11 @@ impl Server {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: Box<dyn Connection>,
     handler: Arc<Mutex<Handler>>,
     appetite: Arc<Mutex<Appetite>>,
     all: Arc<Mutex<Vec<Request>>>,
 ) {
-    stream.set_nodelay(true).unwrap();
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_head(&mut stream).await {
         let limit = (appetite.lock().unwrap())(&request);
@@ -183,7 +218,7 @@ async fn serve(
     }
 }
 
-async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+async fn read_head(stream: &mut Stream) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -197,7 +232,7 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<Request> {
 }
 
 /// Reads the body; false when the connection is to be closed for it.
-async fn read_body(stream: &mut BufReader<TcpStream>, request: &mut Request, limit: Option<usize>) -> bool {
+async fn read_body(stream: &mut Stream, request: &mut Request, limit: Option<usize>) -> bool {
     assert!(request.header("transfer-encoding").is_none(), "bodies are sent with their length");
     let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
     request.body = vec![0; limit.unwrap_or(length).min(length)];
@@ -205,7 +240,7 @@ async fn read_body(stream: &mut BufReader<TcpStream>, request: &mut Request, lim
 }
 
 /// Answers; false when the connection is to be closed.
-async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, reply: Reply) -> bool {
+async fn answer(stream: &mut Stream, request: &Request, reply: Reply) -> bool {
     if reply.silent {
         std::future::pending::<()>().await;
     }

@@ -1,0 +1,76 @@
+//! Whom to trust: nobody unknown, the authorities of the settings, and anybody where the user says so.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use transship_registry::{Client, Error, HostSettings, Repository, TagOrDigest};
+use transship_spec::Kind;
+
+use crate::support::{Reply, Server, layer, quick};
+
+/// A server with a certificate for `name` by an authority of its own, whose certificate lies in a file.
+async fn start(name: &str, years: std::ops::Range<i32>) -> (Server, tempfile::TempDir, PathBuf) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(years.start, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.end, 1, 1);
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .unwrap();
+    let reply = Reply::new(200).header("Content-Type", "application/vnd.oci.image.index.v1+json").body("abc");
+    let server = Server::start_tls(TlsAcceptor::from(Arc::new(config)), move |_| reply.clone()).await;
+    (server, folder, file)
+}
+
+async fn get(server: &Server, host: HostSettings) -> Result<(), Error> {
+    let mut settings = quick();
+    settings.timeouts.connect = std::time::Duration::from_secs(5);
+    settings.hosts.insert(server.address.clone(), HostSettings { plain_http: Some(false), ..host });
+    let repository: Repository = Client::new(settings)?.repository(&server.address, "a")?;
+    repository.manifest_get(&TagOrDigest::Digest(layer(b"abc").digest)).await.map(|_| ())
+}
+
+fn trusting(file: PathBuf) -> HostSettings {
+    HostSettings { ca_files: vec![file], ..HostSettings::default() }
+}
+
+#[tokio::test]
+async fn row_62_an_unknown_authority_is_not_trusted_unless_it_is_named() {
+    let (server, _folder, file) = start("127.0.0.1", 2020..2090).await;
+    let error = get(&server, HostSettings::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Tls { certificate: true, .. }), "{error:?}");
+    assert_eq!(error.kind(), Kind::Network);
+    assert!(error.to_string().contains("signed by nobody whom this machine trusts"), "{error}");
+    assert!(error.remedy().unwrap().contains("--ca-file 127.0.0.1"));
+    assert!(server.requests().is_empty());
+    get(&server, trusting(file)).await.unwrap();
+    get(&server, HostSettings { insecure: true, ..HostSettings::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn row_62_a_certificate_that_has_expired_or_is_for_another_host_says_so() {
+    for (name, years, words) in
+        [("127.0.0.1", 2020..2021, "it has expired"), ("127.0.0.2", 2020..2090, "it is for another host")]
+    {
+        let (server, _folder, file) = start(name, years).await;
+        let error = get(&server, trusting(file)).await.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(server.requests().is_empty());
+    }
+}
