@@ -72,8 +72,10 @@ impl Client {
     /// The repository `name` of the registry `registry`, such as `registry.example:5000` and `team/app`.
     ///
     /// # Errors
-    /// [`Error::Settings`] when `registry` is not a host with an optional port, or when its certificates cannot be read.
+    /// [`Error::Settings`] when `registry` is not a host with an optional port, when `name` is not the name of a
+    /// repository (DIST-01), or when the registry's certificates cannot be read.
     pub fn repository(&self, registry: &str, name: &str) -> Result<Repository, Error> {
+        host::check_repository(name)?;
         Ok(Repository::new(self.host(registry)?, name))
     }
 

@@ -215,6 +215,9 @@ impl Error {
             Self::Refused(exchange) if exchange.status == Some(413) => {
                 Some("a proxy before the registry limits the size of requests".to_owned())
             }
+            Self::Refused(exchange) if exchange.status == Some(407) => {
+                Some("give the proxy its user and password".to_owned())
+            }
             Self::Source(source) => source.downcast_ref::<Self>().and_then(Self::remedy),
             _ => None,
         }
@@ -272,6 +275,8 @@ fn refused_kind(exchange: &Exchange) -> Kind {
         _ if exchange.has_code("UNSUPPORTED") => Kind::Unsupported,
         _ if INVALID.iter().any(|code| exchange.has_code(code)) => Kind::Invalid,
         Some(405 | 406 | 415 | 501) => Kind::Unsupported,
+        // Not the registry but the proxy before it.
+        Some(407) => Kind::Network,
         Some(413 | 414 | 431) => Kind::Limit,
         _ => Kind::Invalid,
     }

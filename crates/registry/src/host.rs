@@ -28,6 +28,25 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Refuses names of repositories that could lead elsewhere in a URL; a subset of DIST-01 is enough for that.
+pub(crate) fn check_repository(name: &str) -> Result<(), Error> {
+    let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let is_component = |part: &str| {
+        let bytes = part.as_bytes();
+        bytes.first().is_some_and(|b| is_word(*b))
+            && bytes.last().is_some_and(|b| is_word(*b))
+            && bytes.iter().all(|b| is_word(*b) || matches!(b, b'.' | b'_' | b'-'))
+            && !part.contains("..")
+    };
+    if name.len() > 1024 || !name.split('/').all(is_component) {
+        return Err(Error::Settings(format!(
+            "{} is not the name of a repository",
+            transship_spec::quote(name)
+        )));
+    }
+    Ok(())
+}
+
 /// The address under which the registry `name` answers: `https://host[:port]/`, or `http` where `plain_http` says so.
 /// Unless told, only `localhost` and loopback addresses speak plain HTTP.
 pub(crate) fn base_url(name: &str, plain_http: Option<bool>) -> Result<Url, Error> {
@@ -93,6 +112,19 @@ mod tests {
     fn r08_r09_a_host_is_a_host_and_nothing_more() {
         for name in ["", "user:pw@h", "a b", "h\n", "h/x", "hö", "h?x", "h#x", "host:99999", "h:x", "%41"] {
             assert!(base_url(name, None).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn dist_01_a_repository_cannot_lead_elsewhere() {
+        for name in ["a", "a/b.c/d-e", "a__b/c--d", "library/alpine"] {
+            assert!(check_repository(name).is_ok(), "{name}");
+        }
+        for name in [
+            "", "A", "a//b", "/a", "a/", "../a", "a/../b", "a..b", "a?x", "a#x", "a%2e", "a b", "-a", "a_",
+            "é",
+        ] {
+            assert!(check_repository(name).is_err(), "{name}");
         }
     }
 

@@ -95,7 +95,25 @@ fn is_deceptive(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_an_unknown_parameter_holds_is_never_shown(name in "[a-zA-Z_-]{1,12}", value in "SECRET[a-zA-Z0-9+/=&?;é ]{0,20}") {
+            let mut text = Url::parse("https://r.example/x").unwrap();
+            text.query_pairs_mut().append_pair(&name, &value);
+            prop_assert!(HARMLESS.contains(&&*name) || !url(&text).contains("SECRET"));
+        }
+
+        #[test]
+        fn what_is_tidied_has_no_control_characters_and_is_short(text: String, limit in 0usize..200) {
+            let shown = tidy(&text, limit);
+            prop_assert!(!shown.chars().any(char::is_control));
+            prop_assert!(shown.chars().count() <= limit + 1);
+        }
+    }
 
     fn shown(text: &str) -> String {
         url(&Url::parse(text).unwrap())

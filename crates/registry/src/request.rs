@@ -173,11 +173,23 @@ impl Host {
         settings.events.request(&host::authority(url), call.method.as_str());
         tracing::debug!(method = %call.method, url = redact::url(url), "request");
         let answer = wire::send(&http, request, gauge, &settings.timeouts, call.patience).await;
-        let answer =
-            answer.map_err(|broken| failure(broken, &exchange(&call.method, url), &hidden(authorization)))?;
+        let answer = answer.map_err(|broken| {
+            failure(self.by_proxy(broken), &exchange(&call.method, url), &hidden(authorization))
+        })?;
         tracing::debug!(status = answer.status, url = redact::url(url), "answer");
         self.tell_warnings(&answer.headers);
         Ok(answer)
+    }
+
+    /// Names the proxy where it may be the one to blame (row 61).
+    fn by_proxy(&self, broken: Broken) -> Broken {
+        let Some(proxy) = &self.shared.settings.proxy else { return broken };
+        let name = Url::parse(proxy.url.reveal()).map(|url| host::authority(&url)).unwrap_or_default();
+        match broken {
+            Broken::Connect(reason) => Broken::Connect(format!("{reason} (through the proxy {name})")),
+            Broken::Cut(reason) => Broken::Cut(format!("{reason} (through the proxy {name})")),
+            other => other,
+        }
     }
 
     fn request(
@@ -393,7 +405,17 @@ pub(crate) fn unexpected(answer: &Answer, method: &Method, reason: impl Into<Str
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_body_or_warning_makes_the_readers_panic(body in r#"[{}\[\]":,a-z<> é\\]{0,60}"#, any: Vec<u8>) {
+            let _ = (described(&body), warning(&body));
+            describe(&mut Exchange::default(), &any, &[]);
+        }
+    }
 
     fn described(body: &str) -> Exchange {
         let mut exchange = Exchange::default();

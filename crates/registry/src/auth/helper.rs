@@ -160,19 +160,25 @@ fn failure(name: &str, reason: &str) -> Error {
     Error::Helper { name: name.to_owned(), reason: reason.to_owned() }
 }
 
+/// Writes a program. Another process does the writing: a file that this one has open for writing, and so every child
+/// that another test starts at the same time, could not be run.
+#[cfg(unix)]
+#[cfg(test)]
+pub(super) fn write_script(path: &Path, body: &str) {
+    let mut writer = std::process::Command::new("sh");
+    writer.args(["-c", "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\""]).arg(path).arg(body);
+    assert!(writer.status().is_ok_and(|status| status.success()), "cannot write {}", path.display());
+}
+
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     /// A helper that is a script.
     fn script(body: &str) -> (tempfile::TempDir, Helper) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("docker-credential-fake");
-        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&folder.path().join("docker-credential-fake"), body);
         let helper = Helper::find("fake", &[folder.path().to_owned()]).unwrap();
         (folder, helper)
     }

@@ -293,4 +293,22 @@ mod tests {
         assert!(!store.erase("docker.io").await.unwrap());
         assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 1);
     }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn dist_126_where_a_helper_keeps_the_secret_the_file_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        crate::auth::helper::write_script(&folder.path().join("docker-credential-fake"), "cat >> \"$0.$1\"");
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, r#"{"credHelpers":{"r.example":"fake"}}"#).unwrap();
+        let store =
+            CredentialStore::new(CredentialFile::Docker(path.clone()), vec![folder.path().to_owned()]);
+        store.save("r.example", &Credential::password("me", "hunter2")).await.unwrap();
+        let kept = std::fs::read_to_string(folder.path().join("docker-credential-fake.store")).unwrap();
+        assert_eq!(kept, r#"{"ServerURL":"r.example","Username":"me","Secret":"hunter2"}"#);
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("auth\""));
+        assert!(store.erase("r.example").await.unwrap());
+        let erased = std::fs::read_to_string(folder.path().join("docker-credential-fake.erase")).unwrap();
+        assert_eq!(erased, "r.example");
+    }
 }

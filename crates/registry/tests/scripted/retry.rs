@@ -156,3 +156,42 @@ async fn concurrency_to_a_host_is_bounded() {
     assert!(first.is_err());
     assert_eq!(server.requests().len(), 2);
 }
+
+#[tokio::test]
+async fn a_proxy_is_used_where_it_is_given_and_resolves_names_itself() {
+    let proxy = Server::start(manifest).await;
+    let mut settings = quick();
+    settings.proxy = Some(transship_registry::Proxy {
+        url: transship_registry::Secret::new(proxy.url("")),
+        except: "direct.invalid".to_owned(),
+    });
+    let plain = transship_registry::HostSettings { plain_http: Some(true), ..Default::default() };
+    settings.hosts.insert("registry.invalid".to_owned(), plain.clone());
+    settings.hosts.insert("direct.invalid".to_owned(), plain);
+    let client = Client::new(settings).unwrap();
+    get(&client.repository("registry.invalid", "a").unwrap()).await.unwrap();
+    assert!(proxy.requests()[0].target.starts_with("http://registry.invalid/v2/a/manifests/"));
+    get(&client.repository("direct.invalid", "a").unwrap()).await.unwrap_err();
+    assert_eq!(proxy.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn row_61_a_proxy_that_refuses_is_named() {
+    let proxy = Server::start(|_| Reply::new(407)).await;
+    let mut settings = quick();
+    settings.retry.tries = 1;
+    settings.proxy = Some(transship_registry::Proxy {
+        url: transship_registry::Secret::new(proxy.url("")),
+        except: String::new(),
+    });
+    let repository = Client::new(settings.clone()).unwrap().repository("registry.invalid", "a").unwrap();
+    let error = get(&repository).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Network);
+    assert!(error.to_string().contains(&format!("through the proxy {}", proxy.address)), "{error}");
+
+    let plain = transship_registry::HostSettings { plain_http: Some(true), ..Default::default() };
+    settings.hosts.insert("registry.invalid".to_owned(), plain);
+    let error =
+        get(&Client::new(settings).unwrap().repository("registry.invalid", "a").unwrap()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Network);
+}
