@@ -104,8 +104,8 @@ impl Chunks<'_> {
     /// After a failure: smaller chunks, the server's own figure, or a new session.
     async fn recover(&mut self, error: Error) -> Result<(), Error> {
         match error.status() {
-            Some(413) if self.size > SMALLEST.max(self.session.least) => {
-                self.size = (self.size / 2).max(SMALLEST).max(self.session.least);
+            Some(413) if self.size.min(self.blob.size) > SMALLEST.max(self.session.least) => {
+                self.size = (self.size.min(self.blob.size) / 2).max(SMALLEST).max(self.session.least);
                 self.repository.host.features.lower_chunk(self.size);
             }
             Some(416 | 404) => {

@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
@@ -396,10 +396,10 @@ fn words(text: &str) -> String {
         .join(" ")
 }
 
-/// The status of an answer, in the form for errors that are made elsewhere.
+/// The error of an answer that has success for a status and is wrong all the same.
 pub(crate) fn unexpected(answer: &Answer, method: &Method, reason: impl Into<String>) -> Error {
     let mut exchange = exchange(method, &answer.url);
-    exchange.status = StatusCode::from_u16(answer.status).ok().map(|status| status.as_u16());
+    exchange.status = Some(answer.status);
     Error::Protocol { exchange: Box::new(exchange), reason: reason.into() }
 }
 

@@ -102,8 +102,18 @@ type Stream = BufReader<Box<dyn Connection>>;
 
 type Handler = dyn FnMut(&Request) -> Reply + Send;
 
-/// How much of the body of a request is read before the connection is closed; all unless the test says so.
-type Appetite = dyn FnMut(&Request) -> Option<usize> + Send;
+/// How much of the body of a request is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Appetite {
+    /// All of it, and then the answer is given.
+    All,
+    /// So many bytes; then the connection is closed.
+    Cut(usize),
+    /// So many bytes; then the answer is given, and the connection is closed.
+    Early(usize),
+}
+
+type Hunger = dyn FnMut(&Request) -> Appetite + Send;
 
 /// A server on a loopback port, until it is dropped.
 pub(crate) struct Server {
@@ -120,12 +130,12 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(handler: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
-        Self::start_hungry(|_| None, handler).await
+        Self::start_hungry(|_| Appetite::All, handler).await
     }
 
     /// As `start`, with a say in how much of a request's body is read.
     pub(crate) async fn start_hungry(
-        appetite: impl FnMut(&Request) -> Option<usize> + Send + 'static,
+        appetite: impl FnMut(&Request) -> Appetite + Send + 'static,
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Self {
         Self::start_on(None, appetite, handler).await
@@ -136,19 +146,19 @@ impl Server {
         acceptor: TlsAcceptor,
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Self {
-        Self::start_on(Some(acceptor), |_| None, handler).await
+        Self::start_on(Some(acceptor), |_| Appetite::All, handler).await
     }
 
     async fn start_on(
         acceptor: Option<TlsAcceptor>,
-        appetite: impl FnMut(&Request) -> Option<usize> + Send + 'static,
+        appetite: impl FnMut(&Request) -> Appetite + Send + 'static,
         handler: impl FnMut(&Request) -> Reply + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let handler: Arc<Mutex<Handler>> = Arc::new(Mutex::new(handler));
-        let appetite: Arc<Mutex<Appetite>> = Arc::new(Mutex::new(appetite));
+        let appetite: Arc<Mutex<Hunger>> = Arc::new(Mutex::new(appetite));
         let all = Arc::clone(&requests);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -196,23 +206,28 @@ impl Server {
 async fn serve(
     stream: Box<dyn Connection>,
     handler: Arc<Mutex<Handler>>,
-    appetite: Arc<Mutex<Appetite>>,
+    appetite: Arc<Mutex<Hunger>>,
     all: Arc<Mutex<Vec<Request>>>,
 ) {
     let mut stream = BufReader::new(stream);
     while let Some(mut request) = read_head(&mut stream).await {
-        let limit = (appetite.lock().unwrap())(&request);
-        if !read_body(&mut stream, &mut request, limit).await {
-            all.lock().unwrap().push(request);
-            return;
-        }
+        let hunger = (appetite.lock().unwrap())(&request);
+        let is_read = read_body(&mut stream, &mut request, hunger).await;
         {
             let mut all = all.lock().unwrap();
             request.number = all.len();
             all.push(request.clone());
         }
+        if !is_read || matches!(hunger, Appetite::Cut(_)) {
+            return;
+        }
         let reply = (handler.lock().unwrap())(&request);
         if !answer(&mut stream, &request, reply).await {
+            return;
+        }
+        if hunger != Appetite::All {
+            // What is still on its way is taken, so that the answer is not lost with the connection.
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
             return;
         }
     }
@@ -231,12 +246,15 @@ async fn read_head(stream: &mut Stream) -> Option<Request> {
     Some(Request { method, target, headers: headers.collect(), body: Vec::new(), number: 0 })
 }
 
-/// Reads the body; false when the connection is to be closed for it.
-async fn read_body(stream: &mut Stream, request: &mut Request, limit: Option<usize>) -> bool {
+/// Reads the body as far as wanted; false when it ends before.
+async fn read_body(stream: &mut Stream, request: &mut Request, hunger: Appetite) -> bool {
     assert!(request.header("transfer-encoding").is_none(), "bodies are sent with their length");
     let length: usize = request.header("content-length").map_or(0, |text| text.parse().unwrap());
-    request.body = vec![0; limit.unwrap_or(length).min(length)];
-    stream.read_exact(&mut request.body).await.is_ok() && limit.is_none()
+    request.body = match hunger {
+        Appetite::All => vec![0; length],
+        Appetite::Cut(most) | Appetite::Early(most) => vec![0; length.min(most)],
+    };
+    stream.read_exact(&mut request.body).await.is_ok()
 }
 
 /// Answers; false when the connection is to be closed.

@@ -1,6 +1,6 @@
 //! Blobs go up whole, by mount or in chunks, and come through what registries and proxies do on the way.
 
-use crate::support::{Reply, Request, Server, content, layer, quick};
+use crate::support::{Appetite, Reply, Request, Server, content, layer, quick};
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use transship_registry::{BlobSource, BoxError, Chunking, Error, Placed, Settings};
@@ -68,7 +68,10 @@ async fn dist_38_an_empty_blob_goes_up() {
 #[tokio::test]
 async fn a_broken_upload_is_sent_again_whole_in_a_new_session() {
     let all = content(500_000);
-    let hungry = |request: &Request| (request.target.starts_with("/upload/0")).then_some(100_000);
+    let hungry = |request: &Request| match request.target.starts_with("/upload/0") {
+        true => Appetite::Cut(100_000),
+        false => Appetite::All,
+    };
     let server = Server::start_hungry(hungry, taking).await;
     server.repository().blob_put(&layer(&all), &Bytes::from(all.clone()), None).await.unwrap();
     let requests = server.requests();
@@ -131,8 +134,10 @@ async fn dist_36_a_refused_digest_is_invalid_after_one_put_and_the_session_is_gi
 #[tokio::test]
 async fn dist_45_an_upload_that_breaks_twice_on_the_way_goes_on_in_chunks() {
     let all = content(600_000);
-    let hungry = |request: &Request| {
-        (request.method == "PUT" && request.header("content-length") != Some("0")).then_some(50_000)
+    let hungry = |request: &Request| match (&*request.method, request.header("content-length")) {
+        ("PUT", Some("0")) => Appetite::All,
+        ("PUT", _) => Appetite::Cut(50_000),
+        _ => Appetite::All,
     };
     let server = Server::start_hungry(hungry, taking).await;
     let mut settings = quick();
@@ -197,6 +202,28 @@ async fn row_39_chunks_are_as_large_as_the_registry_wants_and_smaller_when_it_sa
     let requests: Vec<Request> =
         server.requests().into_iter().filter(|request| request.body.len() <= 200_000).collect();
     assert_eq!(assembled(&requests), all);
+}
+
+#[tokio::test]
+async fn u12_a_proxy_that_refuses_large_requests_before_it_has_read_them_gets_chunks() {
+    let all = content(3_000_000);
+    let is_large = |request: &Request| request.header("content-length").unwrap_or("0").len() > 6;
+    let hungry = move |request: &Request| if is_large(request) { Appetite::Early(0) } else { Appetite::All };
+    let server = Server::start_hungry(hungry, move |request| match &*request.method {
+        _ if is_large(request) => Reply::new(413),
+        "GET" => Reply::new(204).header("Range", "0-0"),
+        _ => taking(request),
+    })
+    .await;
+    let repository = server.repository();
+    for times_refused in [3, 0] {
+        let before = server.requests().len();
+        repository.blob_put(&layer(&all), &Bytes::from(all.clone()), None).await.unwrap();
+        let (refused, taken): (Vec<Request>, Vec<Request>) =
+            server.requests().split_off(before).into_iter().partition(is_large);
+        assert_eq!(refused.len(), times_refused);
+        assert_eq!(assembled(&taken), all);
+    }
 }
 
 #[tokio::test]
