@@ -210,7 +210,7 @@ async fn u12_a_proxy_that_refuses_large_requests_before_it_has_read_them_gets_ch
     let is_large = |request: &Request| request.header("content-length").unwrap_or("0").len() > 6;
     let hungry = move |request: &Request| if is_large(request) { Appetite::Early(0) } else { Appetite::All };
     let server = Server::start_hungry(hungry, move |request| match &*request.method {
-        _ if is_large(request) => Reply::new(413),
+        _ if is_large(request) => Reply::new(413).header("Connection", "close"),
         "GET" => Reply::new(204).header("Range", "0-0"),
         _ => taking(request),
     })
