@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::TryStreamExt;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -11,10 +13,10 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use transship_registry::{Client, Error, HostSettings, Repository, TagOrDigest};
 use transship_spec::Kind;
 
-use crate::support::{Reply, Server, layer, quick};
+use crate::support::{Reply, Server, content, layer, quick};
 
-/// A server with a certificate for `name` by an authority of its own, whose certificate lies in a file.
-async fn start(name: &str, years: std::ops::Range<i32>) -> (Server, tempfile::TempDir, PathBuf) {
+/// A configuration with a certificate for `name` by an authority of its own, whose certificate lies in a file.
+fn configure(name: &str, years: std::ops::Range<i32>) -> (ServerConfig, tempfile::TempDir, PathBuf) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -33,6 +35,11 @@ async fn start(name: &str, years: std::ops::Range<i32>) -> (Server, tempfile::Te
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
         .unwrap();
+    (config, folder, file)
+}
+
+async fn start(name: &str, years: std::ops::Range<i32>) -> (Server, tempfile::TempDir, PathBuf) {
+    let (config, folder, file) = configure(name, years);
     let reply = Reply::new(200).header("Content-Type", "application/vnd.oci.image.index.v1+json").body("abc");
     let server = Server::start_tls(TlsAcceptor::from(Arc::new(config)), move |_| reply.clone()).await;
     (server, folder, file)
@@ -73,4 +80,69 @@ async fn row_62_a_certificate_that_has_expired_or_is_for_another_host_says_so() 
         assert!(error.to_string().contains(words), "{error}");
         assert!(server.requests().is_empty());
     }
+}
+
+/// Answers over HTTP/2: takes a blob, and gives it again.
+async fn serve_http_2(connection: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) {
+    let mut connection = h2::server::handshake(connection).await.unwrap();
+    let mut kept = Bytes::new();
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let length = request.headers().get("content-length").cloned();
+        let method = request.method().clone();
+        let mut body = request.into_body();
+        let reply = http::Response::builder();
+        match method.as_str() {
+            "POST" => drop(
+                respond.send_response(reply.status(202).header("location", "/u").body(()).unwrap(), true),
+            ),
+            "PUT" => {
+                let (send, receive) = tokio::sync::oneshot::channel();
+                tokio::spawn(async move {
+                    let mut all = Vec::new();
+                    while let Some(piece) = body.data().await {
+                        let piece = piece.unwrap();
+                        body.flow_control().release_capacity(piece.len()).unwrap();
+                        all.extend_from_slice(&piece);
+                    }
+                    assert_eq!(length.unwrap().to_str().unwrap(), all.len().to_string());
+                    respond
+                        .send_response(http::Response::builder().status(201).body(()).unwrap(), true)
+                        .unwrap();
+                    let _ = send.send(Bytes::from(all));
+                });
+                let mut receive = receive;
+                // The connection moves only while it is polled.
+                kept = tokio::select! {
+                    all = &mut receive => all.unwrap(),
+                    next = connection.accept() => panic!("a request before the end of the last: {}", next.is_some()),
+                };
+            }
+            _ => {
+                let mut stream = respond.send_response(reply.status(200).body(()).unwrap(), false).unwrap();
+                stream.send_data(kept.clone(), true).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_it_is_offered() {
+    let (mut config, _folder, file) = configure("127.0.0.1", 2020..2090);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let task = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        serve_http_2(acceptor.accept(stream).await.unwrap()).await;
+    });
+    let mut settings = quick();
+    settings.timeouts.connect = std::time::Duration::from_secs(5);
+    settings.hosts.insert(address.clone(), HostSettings { plain_http: Some(false), ..trusting(file) });
+    let repository = Client::new(settings).unwrap().repository(&address, "a").unwrap();
+    let all = Bytes::from(content(700_000));
+    repository.blob_put(&layer(&all), &all, None).await.unwrap();
+    let pieces: Vec<Bytes> = repository.blob_get(&layer(&all)).try_collect().await.unwrap();
+    assert_eq!(pieces.concat(), all);
+    assert!(!task.is_finished(), "one connection was enough");
 }
