@@ -1,1 +1,30 @@
 //! The vocabulary of OCI content: digests, descriptors, documents, references, platforms.
+//!
+//! Every crate of transship speaks in these types. They do no I/O. A text becomes a value only when it fits the grammar
+//! of its specification, so that a [`Digest`] can become part of a path and a [`Tag`] part of a URL without another look.
+//! What nobody here knows (media types, algorithms, fields, annotations) is carried unchanged.
+//!
+//! ```
+//! use transship_spec::{Descriptor, Digest, MediaType};
+//!
+//! let layer = Descriptor::of(MediaType::OCI_LAYER_TAR, b"content");
+//! assert_eq!(layer.digest, Digest::sha256(b"content"));
+//! assert_eq!(layer.size, 7);
+//! ```
+
+pub mod annotations;
+mod descriptor;
+mod digest;
+mod error;
+pub mod json;
+mod kind;
+mod media_type;
+pub mod platform;
+
+pub use annotations::Annotations;
+pub use descriptor::Descriptor;
+pub use digest::{Digest, Hasher, Verifier};
+pub use error::{Error, quote};
+pub use kind::Kind;
+pub use media_type::MediaType;
+pub use platform::{Extra, Platform};
