@@ -13,18 +13,28 @@
 //! ```
 
 pub mod annotations;
+mod config;
 mod descriptor;
 mod digest;
+mod document;
 mod error;
+mod fields;
 pub mod json;
 mod kind;
+mod location;
 mod media_type;
 pub mod platform;
+mod reference;
+pub mod referrers;
 
 pub use annotations::Annotations;
+pub use config::{History, ImageConfig, RuntimeConfig, chain_id};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, Hasher, Verifier};
+pub use document::{Document, Index, Manifest};
 pub use error::{Error, quote};
 pub use kind::Kind;
+pub use location::{Location, split_digest};
 pub use media_type::MediaType;
 pub use platform::{Extra, Platform};
+pub use reference::{DOCKER_HUB, Reference, Tag, is_registry, is_repository};
