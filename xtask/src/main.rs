@@ -1,2 +1,47 @@
-//! The chores of the workspace.
-fn main() {}
+//! The chores of the workspace: `cargo xtask check` and `cargo xtask test`.
+//!
+//! Every chore is one module with a clap `Args` type and a `run`; a new one is a module, a line in [`Chore`] and a line in
+//! [`Chore::run`]. Chores read nothing from standard input, say each step in one line before they take it, and end with
+//! exit code 1 if a step failed. This crate links nothing of the workspace, so that it is built in seconds.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the terminal")]
+
+mod check;
+mod process;
+mod test;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// What a chore ends with; the error is a sentence for the terminal.
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The chores of the transship workspace")]
+enum Chore {
+    /// Formatting, lints, documentation, the floor plan: everything but the tests
+    Check(check::Args),
+    /// Set up what the tests need, then run all of them
+    Test(test::Args),
+}
+
+impl Chore {
+    fn run(&self) -> Result {
+        match self {
+            Self::Check(args) => check::run(args),
+            Self::Test(args) => test::run(args),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match Chore::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

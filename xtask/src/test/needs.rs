@@ -1,0 +1,143 @@
+//! What the tests need of the machine: a registry and readers that nobody here wrote.
+//!
+//! On Debian as root the missing packages are installed; elsewhere one line says what is missing and how to get it. Debian
+//! starts a service when its package is installed; the tests start their own registry on a free port, so that service is
+//! kept from starting, by the means that Debian offers for it (`policy-rc.d`).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::process::Command;
+
+use crate::Result;
+use crate::process::{installed, program, run, shown, succeeds};
+
+/// Each program, and the package of Debian that has it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
+    ("htpasswd", "apache2-utils"),
+    ("tar", "tar"),
+    ("gzip", "gzip"),
+    ("zstd", "zstd"),
+];
+
+/// What Debian asks before it starts a service.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Sees to it that all programs are there.
+///
+/// # Errors
+///
+/// If one is missing and cannot be installed here: the message says how to get it.
+pub(super) fn set_up() -> Result {
+    let missing = missing(installed);
+    if missing.is_empty() {
+        println!("test: the programs that the tests need are there");
+        return Ok(());
+    }
+    let by_hand = format!("apt-get install --no-install-recommends {}", missing.join(" "));
+    if !installed("apt-get") {
+        let names = missing.join(", ");
+        return Err(format!(
+            "missing for the tests: {names}; get them from your system, on Debian: {by_hand}"
+        )
+        .into());
+    }
+    if !is_root() {
+        return Err(
+            format!("missing for the tests: {}; get them with: sudo {by_hand}", missing.join(", ")).into()
+        );
+    }
+    install(&missing)?;
+    let left = self::missing(installed);
+    if left.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("still missing after installing: {}", left.join(", ")).into())
+    }
+}
+
+/// The packages of the programs that are not there.
+fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect()
+}
+
+/// Who owns what this process makes is who it runs as.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|itself| itself.uid() == 0)
+}
+
+fn install(packages: &[&str]) -> Result {
+    let policy = NoServices::begin()?;
+    step(apt().arg("update"))?;
+    step(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))?;
+    drop(policy);
+    if packages.contains(&"docker-registry") {
+        // The next start of the machine would start it; there may be no systemd, and then there is nothing to switch off.
+        succeeds(program("systemctl").args(["disable", "docker-registry"]));
+    }
+    Ok(())
+}
+
+fn apt() -> Command {
+    let mut command = program("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet");
+    command
+}
+
+fn step(command: &mut Command) -> Result {
+    println!("test: {}", shown(command));
+    run(command)
+}
+
+/// While it lives, installing a package starts no service.
+struct NoServices {
+    /// Whether the policy is ours to remove.
+    made: bool,
+}
+
+impl NoServices {
+    /// A policy that is there already is the machine's own and is left as it is.
+    fn begin() -> Result<Self> {
+        if !Path::new("/usr/sbin").is_dir() {
+            return Ok(Self { made: false });
+        }
+        match OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY) {
+            Ok(file) => Self::fill(file),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self { made: false }),
+            Err(error) => Err(format!("cannot write {POLICY}: {error}").into()),
+        }
+    }
+
+    fn fill(mut file: File) -> Result<Self> {
+        let policy = Self { made: true };
+        file.write_all(b"#!/bin/sh\nexit 101\n")?;
+        Ok(policy)
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.made
+            && let Err(error) = fs::remove_file(POLICY)
+        {
+            eprintln!(
+                "test: cannot remove {POLICY}: {error}; remove it, or no package will start its service"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_by_its_package() {
+        assert_eq!(missing(|_| true), Vec::<&str>::new());
+        assert_eq!(missing(|program| program != "htpasswd"), ["apache2-utils"]);
+    }
+}
