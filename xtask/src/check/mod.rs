@@ -3,6 +3,7 @@
 //! The steps go from cheap to dear, all of them are taken even when one fails, and `--only` picks some. What a step finds
 //! is printed one finding a line, with the file or crate at fault and the rule.
 
+mod dependencies;
 mod floor_plan;
 mod refused;
 mod sources;
@@ -47,21 +48,29 @@ impl Step {
         }
     }
 
-    fn run(self) -> Result {
+    fn run(self) -> Result<Verdict> {
         match self {
             Self::Fmt => execute(cargo().args(["fmt", "--all", "--check"])),
             Self::FloorPlan => floor_plan(),
             Self::Sources => report(&sources::findings(&metadata()?)?),
             Self::NoC => no_c(),
-            Self::Licences => licences(),
+            Self::Licences => return licences(),
             Self::Clippy => {
                 execute(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
             }
             Self::Docs => {
                 execute(cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps"]))
             }
-        }
+        }?;
+        Ok(Verdict::Holds)
     }
+}
+
+/// What a step says when it does not fail.
+enum Verdict {
+    Holds,
+    /// The machine lacks something that nobody is obliged to have; the text says what.
+    NotChecked(&'static str),
 }
 
 pub(crate) fn run(args: &Args) -> Result {
@@ -72,7 +81,8 @@ pub(crate) fn run(args: &Args) -> Result {
         println!("check {name}: {}", step.purpose());
         let start = Instant::now();
         match step.run() {
-            Ok(()) => println!("check {name}: ok ({:.1} s)", start.elapsed().as_secs_f32()),
+            Ok(Verdict::Holds) => println!("check {name}: ok ({:.1} s)", start.elapsed().as_secs_f32()),
+            Ok(Verdict::NotChecked(why)) => println!("check {name}: not checked: {why}"),
             Err(error) => {
                 println!("check {name}: FAILED: {error}");
                 failed.push(name);
@@ -88,6 +98,7 @@ fn floor_plan() -> Result {
     let mut findings = floor_plan::findings(&rooms);
     findings.extend(trees::without_runtime(&rooms)?);
     findings.extend(refused::findings()?);
+    findings.extend(dependencies::findings()?);
     report(&findings)
 }
 
@@ -98,14 +109,12 @@ fn no_c() -> Result {
 }
 
 /// cargo-deny is a convenience of developers, too large to be built for one check.
-fn licences() -> Result {
+fn licences() -> Result<Verdict> {
     if !succeeds(cargo().args(["deny", "--version"])) {
-        println!(
-            "  cargo-deny is not installed, so this was not checked (cargo install --locked cargo-deny)"
-        );
-        return Ok(());
+        return Ok(Verdict::NotChecked("cargo-deny is missing (cargo install --locked cargo-deny)"));
     }
-    execute(cargo().args(["deny", "check", "licenses", "bans", "sources"]))
+    execute(cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
+    Ok(Verdict::Holds)
 }
 
 /// The members of the workspace with what their manifests say.
