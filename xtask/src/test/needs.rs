@@ -4,10 +4,9 @@
 //! starts a service when its package is installed; the tests start their own registry on a free port, so that service is
 //! kept from starting, by the means that Debian offers for it (`policy-rc.d`).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
@@ -26,6 +25,8 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 /// What Debian asks before it starts a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// Our answer: no.
+const REFUSAL: &str = "#!/bin/sh\n# Made by `cargo xtask test` of transship while it installs packages; may be removed.\nexit 101\n";
 
 /// Sees to it that all programs are there.
 ///
@@ -84,7 +85,7 @@ fn install(packages: &[&str]) -> Result {
 
 fn apt() -> Command {
     let mut command = program("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(["--quiet", "--option=DPkg::Lock::Timeout=300"]);
     command
 }
 
@@ -100,22 +101,20 @@ struct NoServices {
 }
 
 impl NoServices {
-    /// A policy that is there already is the machine's own and is left as it is.
+    /// A policy that is there already is the machine's own and stays, unless an interrupted run of ours left it.
     fn begin() -> Result<Self> {
-        if !Path::new("/usr/sbin").is_dir() {
-            return Ok(Self { made: false });
-        }
+        let failed = |error| format!("cannot write {POLICY}: {error}");
         match OpenOptions::new().write(true).create_new(true).mode(0o755).open(POLICY) {
-            Ok(file) => Self::fill(file),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Self { made: false }),
-            Err(error) => Err(format!("cannot write {POLICY}: {error}").into()),
+            Ok(mut file) => {
+                let policy = Self { made: true };
+                file.write_all(REFUSAL.as_bytes()).map_err(failed)?;
+                Ok(policy)
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Ok(Self { made: fs::read_to_string(POLICY).is_ok_and(|text| text == REFUSAL) })
+            }
+            Err(error) => Err(failed(error).into()),
         }
-    }
-
-    fn fill(mut file: File) -> Result<Self> {
-        let policy = Self { made: true };
-        file.write_all(b"#!/bin/sh\nexit 101\n")?;
-        Ok(policy)
     }
 }
 
