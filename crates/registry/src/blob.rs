@@ -80,6 +80,16 @@ impl Repository {
         .boxed()
     }
 
+    /// The content of a blob from its byte `held` on, which **nobody has hashed**: for a receiver that hashes by itself, so
+    /// that every byte is hashed once. Only the size is checked; cuts are resumed as ever.
+    ///
+    /// # Errors
+    /// As [`Repository::blob_get`], save that the digest is the receiver's to check.
+    #[must_use]
+    pub fn blob_unhashed(&self, blob: &Descriptor, held: u64) -> BlobStream {
+        self.blob_resume(blob, Verifier::of_size(&blob.digest, blob.size, held))
+    }
+
     /// The blob as the source of an upload to another registry.
     #[must_use]
     pub fn blob_source(&self, blob: &Descriptor) -> RemoteBlob {

@@ -60,6 +60,13 @@ impl Repository {
         Ok(found)
     }
 
+    /// Whether the registry lists referrers by itself, as far as earlier questions have told: where it does not, one
+    /// list of tags tells which fallback tags there are, and spares a request for each subject.
+    #[must_use]
+    pub fn is_listing_referrers(&self) -> Option<bool> {
+        self.host.features.referrers.get()
+    }
+
     /// Asks the registry; nothing where it does not know the question (DIST-88).
     async fn referrers_by_registry(
         &self,

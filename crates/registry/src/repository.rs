@@ -18,7 +18,7 @@ use transship_spec::Digest;
 /// | verb | file of this crate |
 /// |---|---|
 /// | [`manifest_head`](Self::manifest_head), [`manifest_get`](Self::manifest_get), [`manifest_put`](Self::manifest_put) | `manifest` |
-/// | [`blob_head`](Self::blob_head), [`blob_get`](Self::blob_get), [`blob_resume`](Self::blob_resume) | `blob` |
+/// | [`blob_head`](Self::blob_head), [`blob_get`](Self::blob_get), [`blob_resume`](Self::blob_resume), [`blob_unhashed`](Self::blob_unhashed) | `blob` |
 /// | [`blob_put`](Self::blob_put), [`mount`](Self::mount) | `upload` |
 /// | [`tags`](Self::tags), [`tag_pages`](Self::tag_pages) | `tags` |
 /// | [`referrers`](Self::referrers), [`list_referrer`](Self::list_referrer) | `referrers` |

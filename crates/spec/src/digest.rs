@@ -228,6 +228,13 @@ impl Verifier {
         Self { expected: expected.clone(), size, seen: 0, hasher: expected.hasher() }
     }
 
+    /// A verifier that checks the size alone, of content of which `held` bytes were taken before: for who passes the
+    /// content on to somebody that hashes it, so that it is hashed once.
+    #[must_use]
+    pub fn of_size(expected: &Digest, size: u64, held: u64) -> Self {
+        Self { expected: expected.clone(), size: Some(size), seen: held, hasher: None }
+    }
+
     /// Whether the digest is checked, and not the size alone.
     #[must_use]
     pub fn is_hashing(&self) -> bool {
@@ -387,6 +394,15 @@ mod tests {
                       a33c2046ef60fd2a7878d378e29fec851806bbd9a67878f3a9f1cda4830763fd";
         assert_eq!(Digest::sha512(b"{}").to_string(), sha512);
         assert_eq!(sha512.parse::<Digest>().unwrap().hasher().unwrap().finish(), Digest::sha512(b""));
+    }
+
+    #[test]
+    fn a_verifier_of_the_size_counts_from_what_is_held() {
+        let mut verifier = Verifier::of_size(&Digest::sha256(b"0123456789"), 10, 6);
+        assert!(!verifier.is_hashing());
+        verifier.update(b"????").unwrap();
+        assert!(verifier.clone().finish().is_ok());
+        assert!(verifier.update(b"?").is_err());
     }
 
     #[test]

@@ -42,6 +42,26 @@ async fn dist_20_a_blob_comes_whole_and_the_stream_ends() {
 }
 
 #[tokio::test]
+async fn a_blob_for_who_hashes_by_itself_is_resumed_and_its_size_is_checked() {
+    let all = content(100_000);
+    let mut other = all.clone();
+    other[99_999] ^= 1;
+    let body = other.clone();
+    let server = Server::start(move |request| match request.number {
+        0 => part(request, &body).cut(70_000),
+        1 => part(request, &body),
+        _ => Reply::new(200).body(&body[1..]),
+    })
+    .await;
+    let rest: Vec<Bytes> =
+        server.repository().blob_unhashed(&layer(&all), 10_000).try_collect().await.unwrap();
+    assert_eq!(rest.concat(), other[10_000..], "the receiver finds out");
+    let short: Result<Vec<Bytes>, Error> =
+        server.repository().blob_unhashed(&layer(&all), 0).try_collect().await;
+    assert_eq!(short.unwrap_err().kind(), Kind::Invalid);
+}
+
+#[tokio::test]
 async fn dist_22_row_24_a_cut_body_resumes_by_range() {
     let all = content(300_000);
     let body = all.clone();
