@@ -45,3 +45,18 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Chore::command().debug_assert();
+        assert!(Chore::try_parse_from(["xtask", "check", "--only", "fmt,floor-plan"]).is_ok());
+        assert!(Chore::try_parse_from(["xtask", "test", "--ci", "--", "-p", "transship-spec"]).is_ok());
+        assert!(Chore::try_parse_from(["xtask", "test", "-p", "transship-spec"]).is_err());
+    }
+}

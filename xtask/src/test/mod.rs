@@ -59,7 +59,7 @@ fn built_in(args: &Args) -> Result {
     println!(
         "test: there is no cargo-nextest, so cargo's own runner is used: a test that hangs is not ended"
     );
-    let mut words = strings(&["test", "--lib", "--bins", "--tests"]);
+    let mut words = strings(&["test", "--tests"]);
     words.extend(scope(&args.rest));
     if args.ci {
         words.push("--no-fail-fast".to_owned());
