@@ -181,16 +181,15 @@ impl fmt::Display for Location {
             Self::Path(path) => return path.display().fmt(f),
         };
         let shown = path.to_string_lossy();
-        match shown.contains([':', '@']) || shown.starts_with('[') {
-            true => write!(f, "{prefix}[{shown}]")?,
-            false => write!(f, "{prefix}{shown}")?,
-        }
-        match reference {
-            Some(reference) if reference.starts_with('@') && split_digest(reference).is_some() => {
-                f.write_str(reference)
-            }
-            Some(reference) => write!(f, ":{reference}"),
-            None => Ok(()),
+        let rest = match reference {
+            Some(digest) if digest.starts_with('@') && split_digest(digest).is_some() => digest.clone(),
+            Some(reference) => format!(":{reference}"),
+            None => String::new(),
+        };
+        let plain = format!("{shown}{rest}");
+        match split_path(&plain) {
+            Ok(read) if read == (path.clone(), reference.clone()) => write!(f, "{prefix}{plain}"),
+            _ => write!(f, "{prefix}[{shown}]{rest}"),
         }
     }
 }
