@@ -6,8 +6,9 @@
 
 use bytes::Bytes;
 
-use crate::fields::{Fields, Writer};
-use crate::{Annotations, Descriptor, Digest, Error, MediaType, Verifier};
+use crate::fields::Fields;
+use crate::manifest::ArtifactManifest;
+use crate::{Annotations, Descriptor, Digest, Error, Index, Manifest, MediaType, Verifier};
 
 /// A manifest, an index, or an artifact manifest of the release candidates.
 ///
@@ -33,47 +34,6 @@ enum View {
     Manifest(Box<Manifest>),
     Index(Box<Index>),
     Artifact(Box<ArtifactManifest>),
-}
-
-/// What a manifest says: a config and layers. Artifacts have this form, too (IMG-66).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    /// [`MediaType::OCI_MANIFEST`] or its Docker twin.
-    pub media_type: MediaType,
-    /// The type of the artifact, where it has one of its own (IMG-60).
-    pub artifact_type: Option<MediaType>,
-    /// The config, or the empty descriptor.
-    pub config: Descriptor,
-    /// The layers, base first (IMG-57).
-    pub layers: Vec<Descriptor>,
-    /// The manifest that this one refers to; it need not be there (IMG-59).
-    pub subject: Option<Descriptor>,
-    /// Annotations of the manifest.
-    pub annotations: Annotations,
-}
-
-/// What an index says: a list of manifests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Index {
-    /// [`MediaType::OCI_INDEX`] or its Docker twin.
-    pub media_type: MediaType,
-    /// The type of the artifact, where the index is one (IMG-84).
-    pub artifact_type: Option<MediaType>,
-    /// The members.
-    pub manifests: Vec<Descriptor>,
-    /// The manifest that this index refers to; it need not be there.
-    pub subject: Option<Descriptor>,
-    /// Annotations of the index.
-    pub annotations: Annotations,
-}
-
-/// What an artifact manifest of the release candidates says: read and carried, never written (IMG-155).
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct ArtifactManifest {
-    artifact_type: Option<MediaType>,
-    blobs: Vec<Descriptor>,
-    subject: Option<Descriptor>,
-    annotations: Annotations,
 }
 
 impl Document {
@@ -219,7 +179,7 @@ impl Document {
     }
 }
 
-fn schema1(what: &str) -> Error {
+pub(crate) fn schema1(what: &str) -> Error {
     Error::Unsupported(format!(
         "{what} is Docker's first manifest format; push the image again with a current tool"
     ))
@@ -250,117 +210,6 @@ fn media_type(fields: &mut Fields, given: Option<&MediaType>) -> Result<MediaTyp
         return Err(fields.refuse(&format!("its members are not those of {media_type}")));
     }
     Ok(media_type)
-}
-
-/// `schemaVersion` is the number 2 (IMG-50, IMG-75).
-fn schema_version(fields: &mut Fields) -> Result<(), Error> {
-    match fields.take::<serde_json::Value>("schemaVersion")? {
-        Some(version) if version.as_u64() == Some(2) => Ok(()),
-        Some(version) if version.as_u64() == Some(1) => Err(schema1("schemaVersion 1")),
-        Some(_) => Err(fields.refuse("schemaVersion is not the number 2")),
-        None => Err(fields.refuse("schemaVersion is missing")),
-    }
-}
-
-fn artifact_type(fields: &mut Fields) -> Result<Option<MediaType>, Error> {
-    let text: Option<String> = fields.take("artifactType")?;
-    text.filter(|text| !text.is_empty()).map(|text| MediaType::parse(&text)).transpose()
-}
-
-impl Manifest {
-    /// A manifest of the OCI with this config and these layers.
-    #[must_use]
-    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
-        Self {
-            media_type: MediaType::OCI_MANIFEST,
-            artifact_type: None,
-            config,
-            layers,
-            subject: None,
-            annotations: Annotations::new(),
-        }
-    }
-
-    fn read(fields: &mut Fields, media_type: &MediaType) -> Result<Self, Error> {
-        schema_version(fields)?;
-        Ok(Self {
-            media_type: media_type.clone(),
-            artifact_type: artifact_type(fields)?,
-            config: fields.require("config")?,
-            layers: fields.array("layers")?,
-            subject: fields.take("subject")?,
-            annotations: fields.take("annotations")?.unwrap_or_default(),
-        })
-    }
-
-    /// The manifest as bytes. Fields that are not part of this view are not written: this is for new documents.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] past [`Document::MAX_SIZE`].
-    pub fn to_document(&self) -> Result<Document, Error> {
-        let text = Writer::default()
-            .field("schemaVersion", &2)
-            .field("mediaType", &self.media_type)
-            .optional("artifactType", self.artifact_type.as_ref())
-            .field("config", &self.config)
-            .field("layers", &self.layers)
-            .optional("subject", self.subject.as_ref())
-            .filled("annotations", &self.annotations)
-            .finish();
-        Document::parse(text, Some(&self.media_type))
-    }
-}
-
-impl Index {
-    /// An index of the OCI with these members.
-    #[must_use]
-    pub fn new(manifests: Vec<Descriptor>) -> Self {
-        Self {
-            media_type: MediaType::OCI_INDEX,
-            artifact_type: None,
-            manifests,
-            subject: None,
-            annotations: Annotations::new(),
-        }
-    }
-
-    fn read(fields: &mut Fields, media_type: &MediaType) -> Result<Self, Error> {
-        schema_version(fields)?;
-        Ok(Self {
-            media_type: media_type.clone(),
-            artifact_type: artifact_type(fields)?,
-            manifests: fields.array("manifests")?,
-            subject: fields.take("subject")?,
-            annotations: fields.take("annotations")?.unwrap_or_default(),
-        })
-    }
-
-    /// The index as bytes. Fields that are not part of this view are not written: this is for new documents.
-    ///
-    /// # Errors
-    /// [`Error::Limit`] past [`Document::MAX_SIZE`].
-    pub fn to_document(&self) -> Result<Document, Error> {
-        let text = Writer::default()
-            .field("schemaVersion", &2)
-            .field("mediaType", &self.media_type)
-            .optional("artifactType", self.artifact_type.as_ref())
-            .field("manifests", &self.manifests)
-            .optional("subject", self.subject.as_ref())
-            .filled("annotations", &self.annotations)
-            .finish();
-        Document::parse(text, Some(&self.media_type))
-    }
-}
-
-impl ArtifactManifest {
-    fn read(fields: &mut Fields) -> Result<Self, Error> {
-        Ok(Self {
-            artifact_type: artifact_type(fields)?,
-            blobs: fields.take("blobs")?.unwrap_or_default(),
-            subject: fields.take("subject")?,
-            annotations: fields.take("annotations")?.unwrap_or_default(),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::document::schema1;
 use crate::platform::Extra;
-use crate::{Error, json};
+use crate::{Error, MediaType, json};
 
 /// The members of one object that were not taken yet.
 #[derive(Debug)]
@@ -44,6 +45,22 @@ impl Fields {
             return Err(self.refuse(&format!("{name} is missing")));
         }
         Ok(self.take(name)?.unwrap_or_default())
+    }
+
+    /// `schemaVersion`, which is the number 2 (IMG-50, IMG-75).
+    pub(crate) fn schema_version(&mut self) -> Result<(), Error> {
+        match self.take::<serde_json::Value>("schemaVersion")? {
+            Some(version) if version.as_u64() == Some(2) => Ok(()),
+            Some(version) if version.as_u64() == Some(1) => Err(schema1("schemaVersion 1")),
+            Some(_) => Err(self.refuse("schemaVersion is not the number 2")),
+            None => Err(self.refuse("schemaVersion is missing")),
+        }
+    }
+
+    /// `artifactType`; an empty one is none.
+    pub(crate) fn artifact_type(&mut self) -> Result<Option<MediaType>, Error> {
+        let text: Option<String> = self.take("artifactType")?;
+        text.filter(|text| !text.is_empty()).map(|text| MediaType::parse(&text)).transpose()
     }
 
     pub(crate) fn refuse(&self, reason: &str) -> Error {
