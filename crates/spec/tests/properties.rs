@@ -85,7 +85,8 @@ proptest! {
         let document = manifest.to_document().unwrap();
         prop_assert_eq!(document.as_manifest(), Some(&manifest));
         let again = Document::verify(document.bytes().clone(), &document.descriptor()).unwrap();
-        prop_assert_eq!(again.as_manifest().unwrap().to_document().unwrap().bytes(), document.bytes());
+        let rewritten = again.as_manifest().unwrap().to_document().unwrap();
+        prop_assert_eq!(rewritten.bytes(), document.bytes());
         let index = Index::new(layers);
         let document = index.to_document().unwrap();
         prop_assert_eq!(document.as_index(), Some(&index));
