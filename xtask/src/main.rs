@@ -1,4 +1,4 @@
-//! The chores of the workspace: `cargo xtask check` and `cargo xtask test`.
+//! The chores of the workspace: `cargo xtask check`, `test`, `demo` and `bench`.
 //!
 //! Every chore is one module with a clap `Args` type and a `run`; a new one is a module, a line in [`Chore`] and a line in
 //! [`Chore::run`]. Chores read nothing from standard input, say each step in one line before they take it, and end with
@@ -6,7 +6,9 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the terminal")]
 
+mod bench;
 mod check;
+mod needs;
 mod process;
 mod test;
 
@@ -23,6 +25,8 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 enum Chore {
     /// Formatting, lints, documentation, the floor plan: everything but the tests
     Check(check::Args),
+    /// transship beside its peers, on big real input
+    Bench(bench::Args),
     /// Set up what the tests need, then run all of them
     Test(test::Args),
 }
@@ -31,6 +35,7 @@ impl Chore {
     fn run(&self) -> Result {
         match self {
             Self::Check(args) => check::run(args),
+            Self::Bench(args) => bench::run(args),
             Self::Test(args) => test::run(args),
         }
     }

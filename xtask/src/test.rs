@@ -2,10 +2,19 @@
 //!
 //! The tests run against the registry and the readers that Debian ships, so they need its packages; see [`needs`].
 
-mod needs;
-
 use crate::Result;
+use crate::needs;
 use crate::process::{cargo, run as execute, shown, succeeds};
+
+const PROGRAMS: needs::Programs = &[
+    ("docker-registry", "docker-registry"),
+    ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
+    ("htpasswd", "apache2-utils"),
+    ("tar", "tar"),
+    ("gzip", "gzip"),
+    ("zstd", "zstd"),
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -18,7 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    needs::set_up()?;
+    needs::set_up("test", PROGRAMS)?;
     let tests = if has_nextest() { nextest(args) } else { built_in(args) };
     let examples = if args.rest.is_empty() {
         step(&strings(&["test", "--doc", "--workspace"]))

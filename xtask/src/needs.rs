@@ -1,4 +1,4 @@
-//! What the tests need of the machine: a registry and readers that nobody here wrote.
+//! What tests and benches need of the machine: a registry and readers that nobody here wrote.
 //!
 //! On Debian as root the missing packages are installed; elsewhere one line says what is missing and how to get it. Debian
 //! starts a service when its package is installed; the tests start their own registry on a free port, so that service is
@@ -12,48 +12,43 @@ use std::process::Command;
 use crate::Result;
 use crate::process::{installed, program, run, shown, succeeds};
 
-/// Each program, and the package of Debian that has it.
-const PROGRAMS: &[(&str, &str)] = &[
-    ("docker-registry", "docker-registry"),
-    ("skopeo", "skopeo"),
-    ("umoci", "umoci"),
-    ("htpasswd", "apache2-utils"),
-    ("tar", "tar"),
-    ("gzip", "gzip"),
-    ("zstd", "zstd"),
-];
+/// Programs, each with the package of Debian that has it.
+pub(crate) type Programs = &'static [(&'static str, &'static str)];
 
 /// What Debian asks before it starts a service.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// Our answer: no.
-const REFUSAL: &str = "#!/bin/sh\n# Made by `cargo xtask test` of transship while it installs packages; may be removed.\nexit 101\n";
+const REFUSAL: &str =
+    "#!/bin/sh\n# Made by `cargo xtask` of transship while it installs packages; may be removed.\nexit 101\n";
 
-/// Sees to it that all programs are there.
+/// Sees to it that all programs are there, each named with the package of Debian that has it.
 ///
 /// # Errors
 ///
 /// If one is missing and cannot be installed here: the message says how to get it.
-pub(super) fn set_up() -> Result {
-    let missing = missing(installed);
+pub(crate) fn set_up(chore: &str, programs: Programs) -> Result {
+    let missing = missing(programs, installed);
     if missing.is_empty() {
-        println!("test: the programs that the tests need are there");
+        println!("{chore}: the programs that it needs are there");
         return Ok(());
     }
     let by_hand = format!("apt-get install --no-install-recommends {}", missing.join(" "));
     if !installed("apt-get") {
         let names = missing.join(", ");
         return Err(format!(
-            "missing for the tests: {names}; get them from your system, on Debian: {by_hand}"
+            "missing for the {chore}: {names}; get them from your system, on Debian: {by_hand}"
         )
         .into());
     }
     if !is_root() {
-        return Err(
-            format!("missing for the tests: {}; get them with: sudo {by_hand}", missing.join(", ")).into()
-        );
+        return Err(format!(
+            "missing for the {chore}: {}; get them with: sudo {by_hand}",
+            missing.join(", ")
+        )
+        .into());
     }
     install(&missing)?;
-    let left = self::missing(installed);
+    let left = self::missing(programs, installed);
     if left.is_empty() {
         Ok(())
     } else {
@@ -62,8 +57,8 @@ pub(super) fn set_up() -> Result {
 }
 
 /// The packages of the programs that are not there.
-fn missing(is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    PROGRAMS.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect()
+fn missing(programs: Programs, is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    programs.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect()
 }
 
 /// Who owns what this process makes is who it runs as.
@@ -90,7 +85,7 @@ fn apt() -> Command {
 }
 
 fn step(command: &mut Command) -> Result {
-    println!("test: {}", shown(command));
+    println!("xtask: {}", shown(command));
     run(command)
 }
 
@@ -124,7 +119,7 @@ impl Drop for NoServices {
             && let Err(error) = fs::remove_file(POLICY)
         {
             eprintln!(
-                "test: cannot remove {POLICY}: {error}; remove it, or no package will start its service"
+                "xtask: cannot remove {POLICY}: {error}; remove it, or no package will start its service"
             );
         }
     }
@@ -136,7 +131,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_by_its_package() {
-        assert_eq!(missing(|_| true), Vec::<&str>::new());
-        assert_eq!(missing(|program| program != "htpasswd"), ["apache2-utils"]);
+        let programs = &[("skopeo", "skopeo"), ("htpasswd", "apache2-utils")];
+        assert_eq!(missing(programs, |_| true), Vec::<&str>::new());
+        assert_eq!(missing(programs, |program| program != "htpasswd"), ["apache2-utils"]);
     }
 }
