@@ -25,6 +25,8 @@ mod kind;
 mod location;
 mod manifest;
 mod media_type;
+#[cfg(feature = "oci-spec")]
+mod oci;
 pub mod platform;
 mod reference;
 pub mod referrers;
