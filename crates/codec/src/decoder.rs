@@ -82,6 +82,12 @@ impl<R: Read> Decoder<R> {
         self.meter.produced()
     }
 
+    /// A look at the reader underneath. It may have been read further than was decoded.
+    #[must_use]
+    pub fn get_ref(&self) -> &R {
+        self.input.reader()
+    }
+
     /// The reader underneath. It may have been read further than was decoded.
     pub fn into_inner(self) -> R {
         self.input.into_reader()

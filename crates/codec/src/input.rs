@@ -92,6 +92,10 @@ impl<R: Read> Input<R> {
         self.consumed
     }
 
+    pub(crate) fn reader(&self) -> &R {
+        &self.reader
+    }
+
     pub(crate) fn into_reader(self) -> R {
         self.reader
     }

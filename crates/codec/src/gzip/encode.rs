@@ -169,3 +169,34 @@ pub(crate) fn probe(data: &[u8], level: i32) -> Result<Vec<u8>, Error> {
     encode_block(&mut block, level.unsigned_abs())?;
     Ok(block.output[..block.written].to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_does_not_grow_with_the_input() {
+        let threads = NonZeroUsize::MIN.saturating_add(1);
+        let mut encoder = Encoder::new(io::sink(), 1, threads).unwrap();
+        for _ in 0..64 {
+            encoder.write_all(&vec![7; BLOCK]).unwrap();
+        }
+        // What is not under way is spare: blocks were used again, not made anew.
+        assert!(encoder.spare.len() <= 1, "{} spare blocks", encoder.spare.len());
+        assert_eq!(encoder.current.input.capacity(), WINDOW + BLOCK);
+        encoder.finish().unwrap();
+    }
+
+    #[test]
+    fn a_block_that_fails_is_an_error_of_the_encoder_and_not_a_hang() {
+        let threads = NonZeroUsize::MIN.saturating_add(1);
+        let mut encoder = Encoder::new(Vec::new(), 5, threads).unwrap();
+        encoder.pool =
+            Pool::start(threads, Compression::Gzip, |_: &mut Block| panic!("a fault made by the test"))
+                .unwrap();
+        let error = encoder.write_all(&vec![7; 32 * BLOCK]).unwrap_err();
+        assert!(matches!(Error::from_io(&error), Some(Error::Encoder { reason: "a worker died", .. })));
+        let error = encoder.finish().unwrap_err();
+        assert!(matches!(Error::from_io(&error), Some(Error::Encoder { .. })));
+    }
+}
