@@ -1,0 +1,390 @@
+//! Changing `index.json` by splicing: what is not changed keeps its very bytes (design law 1, section 3).
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use serde_json::value::RawValue;
+use transship_spec::annotations::{CONTAINERD_NAME, REF_NAME};
+use transship_spec::{Descriptor, Digest, json};
+
+use crate::index::{Entry, Index, parse_entry};
+use crate::layout::{INDEX, Inner};
+use crate::names::{Glance, Name, Names, spelling};
+use crate::{Error, Result};
+
+/// The entries of `index.json` while they are being changed, beneath the lock.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// use transship_layout::{Layout, Name};
+/// use transship_spec::Descriptor;
+///
+/// let layout = Layout::options().create(folder.path())?;
+/// let empty = Descriptor::empty();
+/// layout.edit(|index| {
+///     index.set(&Name::short("nothing")?, &empty)?;
+///     index.remove(&Name::short("old")?)
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct IndexEdit<'a> {
+    inner: &'a Inner,
+    index: &'a Index,
+    slots: Vec<Slot>,
+    /// Made when the first change asks for it.
+    lookup: Option<Lookup>,
+    changed: bool,
+}
+
+/// One entry as it will be.
+#[derive(Debug)]
+enum Slot {
+    /// As it is, at its place.
+    Kept,
+    /// With another text, at its place; `None` for a new one at the end.
+    Text(String),
+    Removed,
+}
+
+/// Which slots bear a name or point at a digest.
+#[derive(Debug, Default)]
+struct Lookup {
+    names: HashMap<String, Vec<usize>>,
+    /// Short names that are but the tag of the full name beside them.
+    hints: HashMap<String, Vec<usize>>,
+    digests: HashMap<String, Vec<usize>>,
+}
+
+impl Lookup {
+    fn add(&mut self, slot: usize, digest: String, names: &Names<'_>) {
+        for claim in names.claims() {
+            self.names.entry(claim).or_default().push(slot);
+        }
+        if let (Some(written), Some(_)) = (&names.written, &names.containerd)
+            && names.is_one_name()
+        {
+            self.hints.entry(written.to_string()).or_default().push(slot);
+        }
+        self.digests.entry(digest).or_default().push(slot);
+    }
+}
+
+impl<'a> IndexEdit<'a> {
+    pub(crate) fn new(inner: &'a Inner, index: &'a Index) -> Self {
+        let slots = std::iter::repeat_with(|| Slot::Kept).take(index.len()).collect();
+        Self { inner, index, slots, lookup: None, changed: false }
+    }
+
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The entries as they are now, in order.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] names the first entry that is no descriptor.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let live = (0..self.slots.len()).filter_map(|slot| self.text(slot));
+        live.enumerate()
+            .map(|(position, text)| parse_entry(text, position).map_err(self.malformed()))
+            .collect()
+    }
+
+    /// Gives a name to this content. Afterwards exactly one entry bears the name.
+    ///
+    /// The entry that bore it keeps its place and takes the new content; under another name that it has besides, the
+    /// old content stays. Annotations of the descriptor are written; names among them are replaced.
+    /// Returns what the name stood for before.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the entry that bears the name is no descriptor.
+    pub fn set(&mut self, name: &Name, descriptor: &Descriptor) -> Result<Option<Descriptor>> {
+        let mut named = descriptor.clone();
+        name.annotate(&mut named.annotations);
+        let bearers = self.bearers(name);
+        let mut before = None;
+        let mut placed = false;
+        for slot in bearers {
+            let old = self.view(slot)?.descriptor;
+            if !placed && self.is_only_name(&old, name) {
+                placed = true;
+                if old != named {
+                    self.replace(slot, &named);
+                }
+            } else {
+                self.drop_name(slot, &old, name)?;
+            }
+            before.get_or_insert(old);
+        }
+        if !placed {
+            self.push(&named);
+        }
+        Ok(before)
+    }
+
+    /// Adds content without a name, unless an entry with it is there already: this is how referrers are listed.
+    ///
+    /// Names among the descriptor's annotations are left out. Tells whether an entry was added.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when an entry with this digest is no descriptor.
+    pub fn add(&mut self, descriptor: &Descriptor) -> Result<bool> {
+        self.add_unless(descriptor, |_| true)
+    }
+
+    /// Adds content without a name on request, so that it stays when names move away from it: also beside an entry that
+    /// has a name. Tells whether an entry was added.
+    ///
+    /// # Errors
+    /// As [`IndexEdit::add`].
+    pub fn pin(&mut self, descriptor: &Descriptor) -> Result<bool> {
+        self.add_unless(descriptor, |entry| Names::of(entry).is_empty())
+    }
+
+    fn add_unless(&mut self, descriptor: &Descriptor, counts: impl Fn(&Descriptor) -> bool) -> Result<bool> {
+        for slot in self.pointing_at(&descriptor.digest) {
+            let entry = self.view(slot)?.descriptor;
+            if entry.is_same_content(descriptor) && counts(&entry) {
+                return Ok(false);
+            }
+        }
+        let mut nameless = descriptor.clone();
+        nameless.annotations.remove(REF_NAME);
+        nameless.annotations.remove(CONTAINERD_NAME);
+        self.push(&nameless);
+        Ok(true)
+    }
+
+    /// Takes a name away, with the entry that bears it unless that has another name. Tells whether it was there.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the entry that bears the name is no descriptor.
+    pub fn remove(&mut self, name: &Name) -> Result<bool> {
+        let bearers = self.bearers(name);
+        for &slot in &bearers {
+            let old = self.view(slot)?.descriptor;
+            if self.is_only_name(&old, name) {
+                self.remove_slot(slot);
+            } else {
+                self.drop_name(slot, &old, name)?;
+            }
+        }
+        Ok(!bearers.is_empty())
+    }
+
+    /// Removes every entry that points at this digest, whatever its names. Tells how many there were.
+    pub fn remove_digest(&mut self, digest: &Digest) -> usize {
+        let slots = self.pointing_at(digest);
+        for &slot in &slots {
+            self.remove_slot(slot);
+        }
+        slots.len()
+    }
+
+    /// Removes the entries without a name that point at this digest. Tells how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when such an entry is no descriptor.
+    pub fn unpin(&mut self, digest: &Digest) -> Result<usize> {
+        let mut removed = 0;
+        for slot in self.pointing_at(digest) {
+            if Names::of(&self.view(slot)?.descriptor).is_empty() {
+                self.remove_slot(slot);
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The slots that bear a name. A tag that is only part of a full name counts when no entry bears the tag itself,
+    /// and one entry alone has it.
+    fn bearers(&mut self, name: &Name) -> Vec<usize> {
+        let key = name.key();
+        let lookup = self.lookup();
+        let get = |map: &HashMap<String, Vec<usize>>| map.get(&key).cloned().unwrap_or_default();
+        let mut slots = get(&lookup.names);
+        if slots.is_empty() {
+            slots = Some(get(&lookup.hints)).filter(|hints| hints.len() == 1).unwrap_or_default();
+        }
+        slots.sort_unstable();
+        slots
+    }
+
+    fn pointing_at(&mut self, digest: &Digest) -> Vec<usize> {
+        self.lookup().digests.get(&digest.to_string()).cloned().unwrap_or_default()
+    }
+
+    /// Whether an entry would have no name left without this one.
+    fn is_only_name(&self, entry: &Descriptor, name: &Name) -> bool {
+        let names = Names::of(entry);
+        let key = name.key();
+        names.claims().iter().all(|claim| *claim == key)
+            || (names.is_one_name() && names.written.as_deref() == Some(name.as_str()))
+    }
+
+    /// Cuts a name out of an entry that has another one; the rest of the entry keeps its bytes.
+    fn drop_name(&mut self, slot: usize, entry: &Descriptor, name: &Name) -> Result<()> {
+        if self.is_only_name(entry, name) {
+            self.remove_slot(slot);
+            return Ok(());
+        }
+        let names = Names::of(entry);
+        let key = name.key();
+        let bears = |written: &Option<std::borrow::Cow<'_, str>>| {
+            written.as_deref().is_some_and(|written| spelling(written) == key)
+        };
+        let mut text = self.text(slot).unwrap_or_default().to_owned();
+        for (key, bears) in [(REF_NAME, bears(&names.written)), (CONTAINERD_NAME, bears(&names.containerd))] {
+            if bears {
+                text = without_annotation(&text, key).map_err(self.malformed())?;
+            }
+        }
+        self.put(slot, text);
+        Ok(())
+    }
+
+    fn view(&self, slot: usize) -> Result<Entry> {
+        parse_entry(self.text(slot).unwrap_or_default(), slot).map_err(self.malformed())
+    }
+
+    /// The text of a slot; `None` when it is removed.
+    fn text(&self, slot: usize) -> Option<&str> {
+        match self.slots.get(slot)? {
+            Slot::Kept => Some(self.index.entry_text(slot)),
+            Slot::Text(text) => Some(text),
+            Slot::Removed => None,
+        }
+    }
+
+    fn malformed(&self) -> impl Fn(transship_spec::Error) -> Error + use<> {
+        let path = self.inner.at(INDEX);
+        move |source| Error::Malformed { path: path.clone(), source }
+    }
+
+    fn push(&mut self, descriptor: &Descriptor) {
+        self.slots.push(Slot::Removed);
+        self.replace(self.slots.len() - 1, descriptor);
+    }
+
+    fn replace(&mut self, slot: usize, descriptor: &Descriptor) {
+        let text = serde_json::value::to_raw_value(descriptor).map(|raw: Box<RawValue>| raw.get().to_owned());
+        // Writing a descriptor cannot fail: all its keys are texts.
+        self.put(slot, text.unwrap_or_default());
+    }
+
+    fn put(&mut self, slot: usize, text: String) {
+        self.forget(slot);
+        if let Some(glance) = Glance::at(&text) {
+            let digest = glance.digest.to_string();
+            let names = glance.names();
+            if let Some(lookup) = &mut self.lookup {
+                lookup.add(slot, digest, &names);
+            }
+        }
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Text(text);
+        }
+        self.changed = true;
+    }
+
+    fn remove_slot(&mut self, slot: usize) {
+        self.forget(slot);
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Slot::Removed;
+        }
+        self.changed = true;
+    }
+
+    /// Takes a slot out of the lookup.
+    fn forget(&mut self, slot: usize) {
+        let Some(text) = self.text(slot).map(str::to_owned) else { return };
+        let (Some(lookup), Some(glance)) = (&mut self.lookup, Glance::at(&text)) else { return };
+        let mut cut = |map: fn(&mut Lookup) -> &mut HashMap<String, Vec<usize>>, key: &str| {
+            if let Some(slots) = map(lookup).get_mut(key) {
+                slots.retain(|&other| other != slot);
+            }
+        };
+        cut(|lookup| &mut lookup.digests, &glance.digest);
+        let names = glance.names();
+        for claim in names.claims() {
+            cut(|lookup| &mut lookup.names, &claim);
+        }
+        if let Some(written) = &names.written {
+            cut(|lookup| &mut lookup.hints, written);
+        }
+    }
+
+    fn lookup(&mut self) -> &Lookup {
+        let index = self.index;
+        self.lookup.get_or_insert_with(|| {
+            let mut lookup = Lookup::default();
+            for slot in 0..index.len() {
+                if let Some(glance) = index.glance(slot) {
+                    let digest = glance.digest.to_string();
+                    lookup.add(slot, digest, &glance.names());
+                }
+            }
+            lookup
+        })
+    }
+
+    /// Writes the whole index with its changes. Between entries that stay neighbours nothing changes; new ones are set
+    /// apart as the first entry is.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let text = self.index.text.as_bytes();
+        let old = &self.index.entries;
+        let array = self.index.manifests.clone();
+        let is_array = text.get(array.start) == Some(&b'[');
+        let live: Vec<usize> = (0..self.slots.len()).filter(|&slot| self.text(slot).is_some()).collect();
+
+        out.write_all(&text[..array.start])?;
+        out.write_all(b"[")?;
+        let lead = old.first().map_or(&b""[..], |first| &text[array.start + 1..first.start]);
+        let mut previous: Option<usize> = None;
+        for &slot in &live {
+            match previous {
+                // Neighbours as before: what stood between them stands there still.
+                Some(before) if before + 1 == slot && slot < old.len() => {
+                    out.write_all(&text[old[before].end..old[slot].start])?;
+                }
+                Some(_) => {
+                    out.write_all(b",")?;
+                    out.write_all(lead)?;
+                }
+                None => out.write_all(lead)?,
+            }
+            out.write_all(self.text(slot).unwrap_or_default().as_bytes())?;
+            previous = Some(slot);
+        }
+        let tail = match old.last() {
+            Some(last) if !live.is_empty() => &text[last.end..array.end - 1],
+            _ => b"",
+        };
+        out.write_all(tail)?;
+        out.write_all(b"]")?;
+        let rest = &text[array.end..];
+        debug_assert!(is_array || old.is_empty());
+        out.write_all(rest)
+    }
+}
+
+/// An entry's text without one of its annotations, all other bytes as they were.
+fn without_annotation(entry: &str, key: &str) -> Result<String, transship_spec::Error> {
+    let bytes = entry.as_bytes();
+    let members = json::members(bytes, 0..bytes.len())?;
+    let Some(annotations) = members.iter().find(|member| member.name == "annotations") else {
+        return Ok(entry.to_owned());
+    };
+    let inside = json::members(bytes, annotations.value.clone())?;
+    let Some(at) = inside.iter().position(|member| member.name == key) else { return Ok(entry.to_owned()) };
+    // With the comma before it, or the one after it if it is the first.
+    let cut = match (at.checked_sub(1).and_then(|before| inside.get(before)), inside.get(at + 1)) {
+        (Some(before), _) => before.range.end..inside[at].range.end,
+        (None, Some(after)) => inside[at].range.start..after.range.start,
+        (None, None) => inside[at].range.clone(),
+    };
+    let (before, after) =
+        (entry.get(..cut.start).unwrap_or_default(), entry.get(cut.end..).unwrap_or_default());
+    Ok(format!("{before}{after}"))
+}

@@ -1,0 +1,455 @@
+//! The one way in which blobs get into a layout (design law 3).
+//!
+//! A temporary file in `.transship/tmp`, hashed and counted while it is written; checked; made durable; only then renamed
+//! to its digest. Large blobs are made durable one by one, small ones in groups: until their group is, they wait under
+//! their temporary names. Renaming over what is there is harmless, for the bytes are verified, and heals what was broken.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use transship_spec::{Descriptor, Digest, Hasher, MediaType, Verifier};
+
+use crate::blobs::blob_path;
+use crate::dir::{Dir, FileState};
+use crate::layout::{BLOBS, Inner};
+use crate::lease::Lease;
+use crate::scratch::Scratch;
+use crate::{Error, Layout, Result};
+
+/// Blobs below this size are made durable in groups, in bytes.
+const SMALL: u64 = 1 << 20;
+/// A group is made durable when it has this many blobs …
+const GROUP: usize = 1024;
+/// … or this many bytes.
+const GROUP_BYTES: u64 = 64 << 20;
+/// From this many blobs on, one sync of the whole file system is cheaper than one of each file.
+const WHOLE_SYNC: usize = 8;
+
+/// What became of a blob that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// The blob's digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// It was there already, verified, and was left alone.
+    pub reused: bool,
+}
+
+/// What a session and its writers share.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    pub(crate) layout: Layout,
+    lease_name: String,
+    count: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// `None` once the session is over.
+    lease: Option<Lease>,
+    /// Whole and checked, but not yet durable and named.
+    pending: Vec<Whole>,
+    /// Blobs that must be there when the index is saved.
+    relied: HashMap<Digest, FileState>,
+    /// The folders of blobs, by algorithm, and whether their names are durable.
+    folders: HashMap<String, Arc<Dir>>,
+    unsynced: BTreeSet<String>,
+}
+
+/// A temporary file whose content is whole and checked.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) folder: Dir,
+    pub(crate) name: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    /// Other processes know its temporary name too, so that it may not wait for its group.
+    pub(crate) is_shared: bool,
+}
+
+impl Ingest {
+    pub(crate) fn begin(layout: Layout) -> Result<Self> {
+        let lease = Lease::take(&layout.0)?;
+        Ok(Self {
+            lease_name: lease.name().to_owned(),
+            layout,
+            count: AtomicU64::new(0),
+            state: Mutex::new(State { lease: Some(lease), ..State::default() }),
+        })
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.layout.0
+    }
+
+    pub(crate) fn lease_name(&self) -> &str {
+        &self.lease_name
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done while it is held leaves it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new temporary file of this session.
+    pub(crate) fn temporary(&self) -> Result<(Dir, String, File)> {
+        let name = format!("{}-{}", self.lease_name, self.count.fetch_add(1, Ordering::Relaxed));
+        let (folder, file) = Scratch::new(self.inner()).create("tmp", &name)?;
+        Ok((folder, name, file))
+    }
+
+    /// Tells others that this digest is needed.
+    pub(crate) fn publish(&self, digest: &Digest) -> Result<()> {
+        match &mut self.state().lease {
+            Some(lease) => lease.publish(self.inner(), digest),
+            None => Err(Error::Ended),
+        }
+    }
+
+    /// Publishes, then says whether the blob is there and right.
+    pub(crate) fn reuse(&self, descriptor: &Descriptor) -> Result<bool> {
+        self.publish(&descriptor.digest)?;
+        if let Some(size) = self.known(&descriptor.digest) {
+            return Ok(size == descriptor.size);
+        }
+        let found = self.inner().right_blob(descriptor)?;
+        if let Some(state) = found {
+            self.state().relied.insert(descriptor.digest.clone(), state);
+        }
+        Ok(found.is_some())
+    }
+
+    /// The size of a blob that this session has written or found right.
+    fn known(&self, digest: &Digest) -> Option<u64> {
+        let state = self.state();
+        let pending = state.pending.iter().find(|whole| whole.digest == *digest).map(|whole| whole.size);
+        pending.or_else(|| state.relied.get(digest).map(|state| state.size))
+    }
+
+    /// Takes in a blob whose content is whole and checked: now, or with its group.
+    pub(crate) fn place(&self, whole: Whole, file: &File) -> Result<Written> {
+        self.publish(&whole.digest)?;
+        let Whole { digest, size, .. } = &whole;
+        let written = Written { digest: digest.clone(), size: *size, reused: self.is_there(&whole)? };
+        if written.reused {
+            let _ = whole.folder.remove_file(&whole.name);
+            return Ok(written);
+        }
+        if !self.inner().is_durable() {
+            self.name(&whole)?;
+        } else if *size >= SMALL || whole.is_shared {
+            file.sync_data().map_err(|error| self.lost(error, &whole))?;
+            self.name(&whole)?;
+        } else {
+            let full = {
+                let mut state = self.state();
+                state.pending.push(whole);
+                state.pending.len() >= GROUP
+                    || state.pending.iter().map(|whole| whole.size).sum::<u64>() >= GROUP_BYTES
+            };
+            if full {
+                self.settle()?;
+            }
+        }
+        Ok(written)
+    }
+
+    /// Whether the same blob is there, found right before by this session or by its stamp.
+    fn is_there(&self, whole: &Whole) -> Result<bool> {
+        if self.known(&whole.digest).is_some() {
+            return Ok(true);
+        }
+        let inner = self.inner();
+        let found = match inner.read(&blob_path(&whole.digest)) {
+            Ok(Some(opened)) => opened.state,
+            Ok(None) | Err(Error::Unsafe { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let right = found.size == whole.size && inner.stamps.vouch(inner, &whole.digest, &found);
+        if right {
+            self.state().relied.insert(whole.digest.clone(), found);
+        }
+        Ok(right)
+    }
+
+    /// Makes the waiting blobs durable, and names them.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let mut group = std::mem::take(&mut self.state().pending);
+        let result = self.sync(&group).and_then(|()| {
+            while let Some(whole) = group.pop() {
+                if let Err(error) = self.name(&whole) {
+                    group.push(whole);
+                    return Err(error);
+                }
+            }
+            Ok(())
+        });
+        for whole in group {
+            let _ = whole.folder.remove_file(&whole.name);
+        }
+        result
+    }
+
+    fn sync(&self, group: &[Whole]) -> Result<()> {
+        if group.len() >= WHOLE_SYNC && sync_file_system(&self.inner().root).is_some_and(|done| done.is_ok())
+        {
+            return Ok(());
+        }
+        for whole in group {
+            let synced = whole.folder.open_existing(&whole.name).and_then(|file| file.sync_data());
+            synced.map_err(|error| self.lost(error, whole))?;
+        }
+        Ok(())
+    }
+
+    /// Renames a durable temporary file to its digest.
+    fn name(&self, whole: &Whole) -> Result<()> {
+        let inner = self.inner();
+        let path = inner.at(&blob_path(&whole.digest));
+        let folder = self.blob_folder(whole.digest.algorithm())?;
+        let encoded = whole.digest.encoded();
+        whole.folder.rename(&whole.name, &folder, &encoded).map_err(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => Error::Unsafe { path: path.clone(), what: "a folder, not a file" },
+            _ => inner.full(error, &path, "naming"),
+        })?;
+        let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
+        let mut shared = self.state();
+        shared.unsynced.insert(whole.digest.algorithm().to_owned());
+        if let Some(state) = state {
+            inner.stamps.note(&whole.digest, &state);
+            shared.relied.insert(whole.digest.clone(), state);
+        }
+        Ok(())
+    }
+
+    fn blob_folder(&self, algorithm: &str) -> Result<Arc<Dir>> {
+        if let Some(folder) = self.state().folders.get(algorithm) {
+            return Ok(folder.clone());
+        }
+        let inner = self.inner();
+        let (blobs, made) = inner.folder(&inner.root, BLOBS, BLOBS)?;
+        if made && inner.is_durable() {
+            inner.root.sync().map_err(Error::storage("syncing", &inner.path))?;
+        }
+        let (folder, made) = inner.folder(&blobs, algorithm, &format!("{BLOBS}/{algorithm}"))?;
+        if made && inner.is_durable() {
+            blobs.sync().map_err(Error::storage("syncing", inner.at(BLOBS)))?;
+        }
+        let folder = Arc::new(folder);
+        self.state().folders.insert(algorithm.to_owned(), folder.clone());
+        Ok(folder)
+    }
+
+    /// Makes all blobs durable and named, and the names durable too.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.settle()?;
+        let (folders, unsynced) = {
+            let mut state = self.state();
+            (state.folders.clone(), std::mem::take(&mut state.unsynced))
+        };
+        if self.inner().is_durable() {
+            for algorithm in unsynced {
+                if let Some(folder) = folders.get(&algorithm) {
+                    let path = self.inner().at(BLOBS).join(&algorithm);
+                    folder.sync().map_err(Error::storage("syncing", path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks again at every blob that the index is going to rely on.
+    pub(crate) fn recheck(&self) -> Result<()> {
+        let relied: Vec<_> =
+            self.state().relied.iter().map(|(digest, state)| (digest.clone(), *state)).collect();
+        let mut vanished = Vec::new();
+        for (digest, before) in relied {
+            let inner = self.inner();
+            if matches!(inner.read(&blob_path(&digest)), Ok(Some(now)) if now.state == before) {
+                continue;
+            }
+            // Another writer may have put the same blob in its place.
+            match inner.right_blob(&Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), before.size))? {
+                Some(now) => drop(self.state().relied.insert(digest, now)),
+                None => vanished.push(digest),
+            }
+        }
+        vanished.sort_unstable();
+        if vanished.is_empty() { Ok(()) } else { Err(Error::Vanished { digests: vanished }) }
+    }
+
+    /// Ends the session: what waits is removed, the lease is given back.
+    pub(crate) fn end(&self) {
+        let (pending, lease) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.pending), state.lease.take())
+        };
+        for whole in pending {
+            let _ = whole.folder.remove_file(&whole.name);
+        }
+        drop(lease);
+    }
+
+    fn lost(&self, error: io::Error, whole: &Whole) -> Error {
+        let path = self.inner().at(&format!("{}/tmp/{}", crate::scratch::FOLDER, whole.name));
+        let _ = whole.folder.remove_file(&whole.name);
+        self.inner().full(error, &path, "making durable")
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file_system(root: &Dir) -> Option<io::Result<()>> {
+    Some(rustix::fs::syncfs(root).map_err(io::Error::from))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_: &Dir) -> Option<io::Result<()>> {
+    None
+}
+
+/// How the content of a blob under way is checked.
+#[derive(Debug)]
+enum Check {
+    /// Against what is expected.
+    Expected(Box<Verifier>, Digest),
+    /// Nothing is expected; it gets the digest that it has.
+    Open(Box<Hasher>),
+    /// The bytes are known to have this digest.
+    Known(Digest),
+}
+
+/// A blob under way. Dropped, it leaves nothing.
+///
+/// It does not buffer: write pieces of some size.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// use std::io::Write;
+/// use transship_layout::Layout;
+///
+/// let layout = Layout::options().create(folder.path())?;
+/// let session = layout.begin()?;
+/// let mut writer = session.writer(None)?;
+/// writer.write_all(b"content")?;
+/// let written = writer.commit()?;
+/// assert_eq!(written.size, 7);
+/// session.commit(|_| Ok(()))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "a blob that is not committed is removed"]
+pub struct BlobWriter {
+    ingest: Arc<Ingest>,
+    file: File,
+    /// Folder and name of the temporary file; taken when it is handed on.
+    place: Option<(Dir, String)>,
+    check: Check,
+    size: u64,
+}
+
+impl BlobWriter {
+    pub(crate) fn new(ingest: Arc<Ingest>, expected: Option<&Descriptor>) -> Result<Self> {
+        let check = match expected {
+            Some(expected) => Check::Expected(
+                Box::new(Verifier::new(&expected.digest, Some(expected.size))),
+                expected.digest.clone(),
+            ),
+            None => Check::Open(Box::new(Hasher::sha256())),
+        };
+        Self::with(ingest, check)
+    }
+
+    /// A writer for bytes whose digest is known, so that they are not hashed again.
+    pub(crate) fn known(ingest: Arc<Ingest>, digest: Digest) -> Result<Self> {
+        Self::with(ingest, Check::Known(digest))
+    }
+
+    fn with(ingest: Arc<Ingest>, check: Check) -> Result<Self> {
+        let (folder, name, file) = ingest.temporary()?;
+        Ok(Self { ingest, file, place: Some((folder, name)), check, size: 0 })
+    }
+
+    /// The temporary file, for filling it otherwise; see [`BlobWriter::filled`].
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Says that the temporary file was filled with the known content.
+    pub(crate) fn filled(&mut self, size: u64) {
+        self.size = size;
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Writes the next piece whole.
+    ///
+    /// # Errors
+    /// [`Error::Content`] at the first byte more than expected, [`Error::Full`], [`Error::Storage`].
+    pub fn push(&mut self, piece: &[u8]) -> Result<()> {
+        match &mut self.check {
+            Check::Expected(verifier, digest) => verifier.update(piece).map_err(|source| Error::Content {
+                path: self.ingest.inner().at(&blob_path(digest)),
+                source,
+            })?,
+            Check::Open(hasher) => hasher.update(piece),
+            Check::Known(_) => {}
+        }
+        self.file.write_all(piece).map_err(|error| {
+            let name = self.place.as_ref().map_or("", |(_, name)| name);
+            let path = self.ingest.inner().at(&format!("{}/tmp/{name}", crate::scratch::FOLDER));
+            self.ingest.inner().full(error, &path, "writing")
+        })?;
+        self.size += piece.len() as u64;
+        Ok(())
+    }
+
+    /// Checks size and digest, and puts the blob in its place: at once, or at the latest with the session's commit.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when size or digest are wrong, [`Error::Full`], [`Error::Storage`], [`Error::Unsafe`].
+    pub fn commit(mut self) -> Result<Written> {
+        let inner = self.ingest.inner();
+        let digest = match std::mem::replace(&mut self.check, Check::Open(Box::new(Hasher::sha256()))) {
+            Check::Expected(verifier, digest) => {
+                let path = inner.at(&blob_path(&digest));
+                verifier.finish().map_err(|source| Error::Content { path, source })?;
+                digest
+            }
+            Check::Open(hasher) => hasher.finish(),
+            Check::Known(digest) => digest,
+        };
+        let Some((folder, name)) = self.place.take() else { return Err(Error::Ended) };
+        let whole = Whole { folder, name, digest, size: self.size, is_shared: false };
+        self.ingest.place(whole, &self.file)
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.push(piece)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if let Some((folder, name)) = self.place.take() {
+            // What cannot be removed now is swept by the next session.
+            let _ = folder.remove_file(&name);
+        }
+    }
+}

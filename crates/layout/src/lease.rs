@@ -1,0 +1,113 @@
+//! Leases: what a running writer relies on before the index says so (design law 4).
+//!
+//! A lease is a file in `.transship/leases`, named at random and held locked while its writer lives: a lease that can be
+//! locked is dead. It lists digests, one a line. A digest is published before its writer decides that the blob need not
+//! be written, so that whoever removes blobs, beneath the layout's lock, sees it in time.
+
+use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Write};
+
+use transship_spec::Digest;
+
+use crate::dir::{Dir, FileState};
+use crate::layout::Inner;
+use crate::scratch::{Scratch, random};
+use crate::{Error, Result};
+
+/// The folder's name in the scratch folder.
+pub(crate) const FOLDER: &str = "leases";
+/// A lease longer than this is not read on: a million digests and more.
+const MAX_LEASE: u64 = 256 << 20;
+
+/// The lease of one session.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    name: String,
+    folder: Dir,
+    file: File,
+    published: HashSet<Digest>,
+}
+
+impl Lease {
+    /// Takes a new lease.
+    pub(crate) fn take(inner: &Inner) -> Result<Self> {
+        loop {
+            let name = random();
+            let (folder, file) = Scratch::new(inner).create(FOLDER, &name)?;
+            match file.try_lock() {
+                Err(TryLockError::Error(source)) if !inner.options.single_writer => {
+                    let _ = folder.remove_file(&name);
+                    return Err(Error::Locking { path: inner.at(".transship/leases").join(name), source });
+                }
+                // Whoever sweeps may have locked the file before we did, to remove it.
+                Err(TryLockError::WouldBlock) => continue,
+                _ => {}
+            }
+            let state =
+                FileState::of(&file).map_err(Error::storage("reading", inner.at(".transship/leases")))?;
+            if matches!(folder.state(&name), Ok(Some(named)) if named.is_same_inode(&state)) {
+                return Ok(Self { name, folder, file, published: HashSet::new() });
+            }
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells others that this digest is needed.
+    pub(crate) fn publish(&mut self, inner: &Inner, digest: &Digest) -> Result<()> {
+        if self.published.contains(digest) {
+            return Ok(());
+        }
+        let line = format!("{digest}\n");
+        let shown = || inner.at(".transship/leases").join(&self.name);
+        self.file.write_all(line.as_bytes()).map_err(|error| inner.full(error, &shown(), "writing"))?;
+        self.published.insert(digest.clone());
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Removed while it is still locked; what cannot be removed is dead from now on, and swept by the next session.
+        let _ = self.folder.remove_file(&self.name);
+    }
+}
+
+/// Whether a lease belongs to a live process. A dead one is removed.
+pub(crate) fn is_held(leases: &Dir, name: &str) -> bool {
+    let Ok(file) = leases.open_existing(name) else { return false };
+    match file.try_lock() {
+        Ok(()) => {
+            let _ = leases.remove_file(name);
+            false
+        }
+        // Where there are no locks nobody can tell, and what is unknown is kept.
+        Err(_) => true,
+    }
+}
+
+/// The digests that live leases name. To be called beneath the layout's lock.
+///
+/// # Errors
+/// [`Error::Storage`] when a lease cannot be read: then nothing may be removed.
+#[expect(dead_code, reason = "gc asks for it, and comes with an issue of its own")]
+pub(crate) fn relied_on(inner: &Inner) -> Result<HashSet<Digest>> {
+    let mut digests = HashSet::new();
+    let Some(leases) = Scratch::new(inner).existing(FOLDER) else { return Ok(digests) };
+    let reading = || Error::storage("reading", inner.at(".transship/leases"));
+    for name in leases.names().map_err(reading())? {
+        let name = name.map_err(reading())?;
+        let Some(name) = name.to_str() else { continue };
+        if !is_held(&leases, name) {
+            continue;
+        }
+        let Ok(file) = leases.open_existing(name) else { continue };
+        let mut text = String::new();
+        file.take(MAX_LEASE).read_to_string(&mut text).map_err(reading())?;
+        digests.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
+    }
+    Ok(digests)
+}

@@ -1,0 +1,116 @@
+//! The folder `.transship`: lock, leases, temporary files, partial downloads, stamps.
+//!
+//! Nothing in it is needed to read the layout. It comes when it is needed and goes at a clean end, while other processes
+//! do the same; so everything made in it is made again when its folder vanished meanwhile.
+
+use std::collections::hash_map::RandomState;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+
+use crate::dir::Dir;
+use crate::layout::Inner;
+use crate::lease;
+use crate::lock::Lock;
+use crate::{Error, Result};
+
+/// The folder's name.
+pub(crate) const FOLDER: &str = ".transship";
+/// Another process may remove a folder just made, but not for ever.
+const TRIES: usize = 100;
+
+/// Sixteen hexadecimal digits that no other process has.
+pub(crate) fn random() -> String {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    format!("{:016x}", hasher.finish())
+}
+
+/// The scratch folder of a layout.
+pub(crate) struct Scratch<'a>(&'a Inner);
+
+impl<'a> Scratch<'a> {
+    pub(crate) fn new(inner: &'a Inner) -> Self {
+        Self(inner)
+    }
+
+    /// Opens or makes something in the folder `kind` of the scratch folder, or in itself when `kind` is empty.
+    pub(crate) fn with<T>(
+        &self,
+        kind: &str,
+        name: &str,
+        make: impl Fn(&Dir) -> io::Result<T>,
+    ) -> Result<(Dir, T)> {
+        let inner = self.0;
+        let shown = inner.path.join(FOLDER).join(kind).join(name);
+        for _ in 0..TRIES {
+            let (scratch, _) = inner.folder(&inner.root, FOLDER, FOLDER)?;
+            let folder = match kind {
+                "" => Ok(scratch),
+                _ => scratch.ensure(kind).map(|(folder, _)| folder),
+            };
+            let made = folder.and_then(|folder| make(&folder).map(|made| (folder, made)));
+            match made {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(inner.full(error, &shown, "making")),
+                Ok(made) => return Ok(made),
+            }
+        }
+        Err(Error::Busy { path: inner.path.clone(), holder: "processes that come and go".to_owned() })
+    }
+
+    /// A new file in `tmp` or `leases`.
+    pub(crate) fn create(&self, kind: &str, name: &str) -> Result<(Dir, File)> {
+        self.with(kind, name, |folder| folder.create_new(name))
+    }
+
+    /// The folder `kind`, if it is there.
+    pub(crate) fn existing(&self, kind: &str) -> Option<Dir> {
+        self.0.root.child(FOLDER).and_then(|scratch| scratch.child(kind)).ok()
+    }
+
+    /// Removes what dead processes left: leases that can be locked, and temporary files of no live lease.
+    ///
+    /// Best effort; what cannot be removed stays. Temporary files are listed before leases, so that a lease taken
+    /// meanwhile is seen.
+    pub(crate) fn sweep(&self, own: &str) {
+        let list = |folder: &Option<Dir>| -> Vec<String> {
+            let names = folder.as_ref().and_then(|folder| folder.names().ok());
+            names.into_iter().flatten().flatten().filter_map(|name| name.into_string().ok()).collect()
+        };
+        let temporary = self.existing("tmp");
+        let files = list(&temporary);
+        let leases = self.existing("leases");
+        let held = list(&leases);
+        let Some(leases) = leases else { return };
+        let alive: Vec<_> =
+            held.into_iter().filter(|name| name == own || lease::is_held(&leases, name)).collect();
+        let Some(temporary) = temporary else { return };
+        for file in files {
+            // Files that are not named after a lease are the index under way: it is written beneath the lock, that
+            // whoever sweeps holds.
+            let owner = file.split('-').next().unwrap_or_default();
+            if !alive.iter().any(|name| name == owner) {
+                let _ = temporary.remove_file(&file);
+            }
+        }
+    }
+
+    /// Removes the scratch folder if it holds nothing of use: no leases, partial downloads or stamps.
+    ///
+    /// Only empty folders are removed, and the lock file while it is held; a process that waits for it finds another
+    /// one under its name.
+    pub(crate) fn tidy(&self, _lock: &Lock) {
+        let Ok(scratch) = self.0.root.child(FOLDER) else { return };
+        for kind in ["leases", "partial", "tmp"] {
+            match scratch.remove_dir(kind) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return,
+                _ => {}
+            }
+        }
+        if matches!(scratch.state(crate::verified::FILE), Ok(None)) {
+            let _ = scratch.remove_file(crate::lock::FILE);
+            let _ = self.0.root.remove_dir(FOLDER);
+        }
+    }
+}

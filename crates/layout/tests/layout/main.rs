@@ -1,0 +1,8 @@
+//! Tests of whole layouts on disk, through the public interface.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod support;
+
+mod build;
+mod sessions;
