@@ -8,6 +8,7 @@
 
 mod bench;
 mod check;
+mod demo;
 mod needs;
 mod process;
 mod test;
@@ -27,6 +28,8 @@ enum Chore {
     Check(check::Args),
     /// transship beside its peers, on big real input
     Bench(bench::Args),
+    /// The main job, from a directory tree to a registry and back, with nothing installed but Rust
+    Demo(demo::Args),
     /// Set up what the tests need, then run all of them
     Test(test::Args),
 }
@@ -36,6 +39,7 @@ impl Chore {
         match self {
             Self::Check(args) => check::run(args),
             Self::Bench(args) => bench::run(args),
+            Self::Demo(args) => demo::run(args),
             Self::Test(args) => test::run(args),
         }
     }

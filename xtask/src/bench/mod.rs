@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::needs;
-use crate::process::{cargo, root, run as execute, shown};
+use crate::process::{cargo, run as execute, shown, target};
 
 const PROGRAMS: needs::Programs = &[
     ("docker-registry", "docker-registry"),
@@ -69,11 +69,6 @@ pub(crate) fn run(args: &Args) -> Result {
         copy::bench(&transship, &work.path, args)?;
     }
     Ok(())
-}
-
-/// The folder that cargo builds into.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The folder in which all happens; gone afterwards.
