@@ -1,0 +1,166 @@
+//! The one error of this crate.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use transship_spec::{Kind, quote};
+
+/// Why something could not be packed.
+///
+/// Paths are shown escaped and shortened, so that a hostile name can neither colour a terminal nor fill it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file, a folder or a link could not be read.
+    #[error("{} cannot be read: {source}", shown(path))]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file, a folder or a link changed while it was packed: what was read is neither the old nor the new.
+    #[error("{} changed while it was packed: {what}; pack again when nothing writes to it", shown(path))]
+    Changed {
+        /// Which.
+        path: PathBuf,
+        /// How.
+        what: &'static str,
+    },
+    /// A name that layers reserve for whiteouts (IMG-135).
+    #[error(
+        "{} has a name that begins with .wh., which layers reserve for deletions; rename or exclude it",
+        shown(.0)
+    )]
+    Reserved(PathBuf),
+    /// A file that was given as a tar is none, or breaks its format.
+    #[error("{} is not a valid tar: {reason}", shown(path))]
+    Tar {
+        /// Which.
+        path: PathBuf,
+        /// The rule it breaks, and where.
+        reason: String,
+    },
+    /// A tar ends before its end mark.
+    #[error("{} ends early, after {offset} bytes of tar: {missing}", shown(path))]
+    Truncated {
+        /// Which.
+        path: PathBuf,
+        /// Bytes of plain tar that were there.
+        offset: u64,
+        /// What should have followed.
+        missing: &'static str,
+    },
+    /// An input is neither a folder nor a regular file.
+    #[error("{} is neither a folder nor a regular file", shown(.0))]
+    Input(PathBuf),
+    /// A compressed file could not be decoded.
+    #[error("{} cannot be decoded: {source}", shown(path))]
+    Decode {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: transship_codec::Error,
+    },
+    /// The encoder of a layer failed.
+    #[error(transparent)]
+    Encode(#[from] transship_codec::Error),
+    /// The sink of a tar or a layer took no more.
+    #[error("cannot write: {0}")]
+    Write(#[source] io::Error),
+    /// An option makes no sense.
+    #[error("{what} cannot be {}: {reason}", quote(text))]
+    Option {
+        /// Which option.
+        what: &'static str,
+        /// What was given.
+        text: String,
+        /// The rule it breaks, with what to give instead.
+        reason: String,
+    },
+    /// There is nothing to pack.
+    #[error("{0}")]
+    Nothing(&'static str),
+    /// Two files of an artifact have one title.
+    #[error("two files have the title {}; give one another: TITLE=FILE", quote(.0))]
+    Title(String),
+    /// What an image is to be built upon is no image, or not whole.
+    #[error("the base image is not usable: {0}")]
+    Base(String),
+    /// A limit of this program was reached.
+    #[error("{}: {what} exceeds the limit of {limit}", shown(path))]
+    Limit {
+        /// Where.
+        path: PathBuf,
+        /// What grew too large, with its unit.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Well-formed, but not something that a layer can hold or that this build can do.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+    /// A thread died.
+    #[error("a thread of the packer died; this is a fault of transship")]
+    Thread,
+    /// A document or a name is not valid.
+    #[error(transparent)]
+    Spec(#[from] transship_spec::Error),
+    /// The layout said no.
+    #[error(transparent)]
+    Layout(#[from] transship_layout::Error),
+}
+
+impl Error {
+    /// What this error means to a program.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Read { source, .. } | Self::Write(source) => Kind::of_io(source),
+            Self::Changed { .. }
+            | Self::Reserved(_)
+            | Self::Tar { .. }
+            | Self::Truncated { .. }
+            | Self::Base(_) => Kind::Invalid,
+            Self::Input(_) | Self::Option { .. } | Self::Nothing(_) | Self::Title(_) => Kind::Usage,
+            Self::Decode { source, .. } | Self::Encode(source) => source.kind(),
+            Self::Limit { .. } => Kind::Limit,
+            Self::Unsupported(_) => Kind::Unsupported,
+            Self::Thread => Kind::Unexpected,
+            Self::Spec(error) => error.kind(),
+            Self::Layout(error) => error.kind(),
+        }
+    }
+
+    pub(crate) fn read(path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Read { path: path.to_owned(), source: source.into() }
+    }
+
+    pub(crate) fn option(what: &'static str, text: &str, reason: impl Into<String>) -> Self {
+        Self::Option { what, text: text.to_owned(), reason: reason.into() }
+    }
+}
+
+/// A path as messages show it.
+pub(crate) fn shown(path: &Path) -> impl fmt::Display {
+    quote(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_fit_after_cannot_and_hide_nothing_of_the_cause() {
+        let error = Error::read(Path::new("a\u{1b}[31m"), io::ErrorKind::PermissionDenied);
+        assert_eq!(error.to_string(), r#""a\u{1b}[31m" cannot be read: permission denied"#);
+        assert_eq!(error.kind(), Kind::Storage);
+    }
+
+    #[test]
+    fn row_14_an_io_error_of_a_source_is_one_of_storage_and_not_of_content() {
+        let eio = io::Error::from(rustix::io::Errno::IO);
+        assert_eq!(Error::read(Path::new("x"), eio).kind(), Kind::Storage);
+    }
+}

@@ -1,0 +1,327 @@
+//! A tree of files, met one after the other in the order in which a layer holds them.
+//!
+//! **Order** (frozen with the recipe [`TAR_RECIPE`](crate::TAR_RECIPE)): by the bytes of the whole path, where the path
+//! of a folder ends in a slash. So `a-b` comes before `a.b`, which comes before the folder `a/`, which comes right
+//! before `a/b`; parents come before their children, and what the file system gives first does not matter.
+//!
+//! **Safety**: everything is opened beneath its folder's handle, by its one name, without following links (unless asked
+//! to) and without waiting for FIFOs. A tree that changes meanwhile makes an error, never a way out of the tree.
+//!
+//! Memory grows with the largest folder and with the number of hard links, not with the tree. The top of the tree
+//! itself is no entry: who made the folder, and with what mode, is no matter of what it holds.
+
+mod attributes;
+mod exclude;
+mod listing;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat_raw, statat};
+use rustix::io::Errno;
+
+use crate::error::Error;
+pub(crate) use attributes::Attributes;
+pub use exclude::Excludes;
+use listing::{Listing, Sort};
+
+/// How deep a tree may be: each level holds a folder open.
+const MAX_DEPTH: usize = 512;
+const MAX_LINK: usize = 4096;
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// How to walk.
+#[derive(Debug, Clone)]
+pub(crate) struct Options<'a> {
+    /// What to leave out.
+    pub(crate) excludes: &'a Excludes,
+    /// Whether links are replaced by what they lead to.
+    pub(crate) dereference: bool,
+    /// Whether a file met again is a hard link to its first path.
+    pub(crate) hard_links: bool,
+    /// A folder that all paths lie in, and that is then an entry itself; may be empty.
+    pub(crate) prefix: &'a str,
+}
+
+/// What was met.
+#[derive(Debug)]
+pub(crate) struct Entry<'w> {
+    /// Its path in the tar; that of a folder ends in a slash.
+    pub(crate) path: &'w [u8],
+    pub(crate) attributes: Attributes,
+    /// Extended attributes that a layer keeps, sorted by name.
+    pub(crate) xattrs: &'w [(Vec<u8>, Vec<u8>)],
+    pub(crate) what: What,
+}
+
+/// What an entry is.
+#[derive(Debug)]
+pub(crate) enum What {
+    File(File),
+    Folder,
+    Symlink(Vec<u8>),
+    /// Another name of what was met first at this path.
+    HardLink(Vec<u8>),
+    CharDevice,
+    BlockDevice,
+    Fifo,
+}
+
+pub(crate) struct Walk<'a> {
+    root: &'a Path,
+    options: Options<'a>,
+    frames: Vec<Frame>,
+    /// Whether the top was opened.
+    started: bool,
+    /// Path of the entry at hand in the tar.
+    path: Vec<u8>,
+    /// How much of it is the prefix, which is not part of the path on disk.
+    prefix: usize,
+    /// First paths of files with several names, by device and inode.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    xattrs: attributes::Xattrs,
+    pub(crate) sockets: Option<(u64, PathBuf)>,
+    /// Extended attributes that no tar can say.
+    pub(crate) unsayable: Option<(u64, PathBuf)>,
+}
+
+struct Frame {
+    dir: Dir,
+    listing: Listing,
+    /// Length of the folder's path, slash included.
+    base: usize,
+    id: (u64, u64),
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over the tree beneath `root`; links to it are followed. Nothing is opened yet.
+    pub(crate) fn new(root: &'a Path, options: Options<'a>) -> Self {
+        let mut walk = Self {
+            root,
+            options,
+            frames: Vec::new(),
+            started: false,
+            path: Vec::new(),
+            prefix: 0,
+            links: HashMap::new(),
+            xattrs: attributes::Xattrs::default(),
+            sockets: None,
+            unsayable: None,
+        };
+        if !walk.options.prefix.is_empty() {
+            walk.path.extend_from_slice(walk.options.prefix.as_bytes());
+            walk.path.push(b'/');
+            walk.prefix = walk.path.len();
+        }
+        walk
+    }
+
+    /// The next entry, or nothing when all were met.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Changed`], [`Error::Reserved`], [`Error::Limit`]. After an error the walk is over.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, Error> {
+        let found = match self.advance() {
+            Ok(found) => found,
+            Err(error) => {
+                self.frames.clear();
+                return Err(error);
+            }
+        };
+        Ok(found.map(|(attributes, what)| Entry {
+            path: &self.path,
+            attributes,
+            xattrs: self.xattrs.kept(),
+            what,
+        }))
+    }
+
+    fn advance(&mut self) -> Result<Option<(Attributes, What)>, Error> {
+        if !std::mem::replace(&mut self.started, true) {
+            let (stat, dir) = self.open_root()?;
+            self.descend(dir, &stat)?;
+            if self.prefix > 0 {
+                return Ok(Some((Attributes::of(&stat), What::Folder)));
+            }
+        }
+        while let Some(frame) = self.frames.last_mut() {
+            self.path.truncate(frame.base);
+            let Some((name, sort)) = frame.listing.next() else {
+                self.frames.pop();
+                continue;
+            };
+            self.path.extend_from_slice(name);
+            if self.options.excludes.names(&self.path[self.prefix..], sort == Sort::Folder) {
+                continue;
+            }
+            if let Some(found) = self.visit(sort)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    fn visit(&mut self, sort: Sort) -> Result<Option<(Attributes, What)>, Error> {
+        self.xattrs.clear();
+        let name = self.name();
+        if name.starts_with(b".wh.") {
+            return Err(Error::Reserved(self.on_disk()));
+        }
+        match sort {
+            Sort::Folder => self.folder().map(Some),
+            Sort::File => self.file().map(Some),
+            Sort::Other => self.other(),
+        }
+    }
+
+    fn folder(&mut self) -> Result<(Attributes, What), Error> {
+        let handle =
+            openat(self.dir()?, self.name(), OPEN | OFlags::DIRECTORY | self.no_follow(), Mode::empty())
+                .map_err(|error| self.read_error(error))?;
+        let stat = fstat(&handle).map_err(|error| self.read_error(error))?;
+        self.read_xattrs(&handle)?;
+        let dir = Dir::new(handle).map_err(|error| self.read_error(error))?;
+        self.path.push(b'/');
+        self.descend(dir, &stat)?;
+        Ok((Attributes::of(&stat), What::Folder))
+    }
+
+    fn file(&mut self) -> Result<(Attributes, What), Error> {
+        let handle = openat(self.dir()?, self.name(), OPEN | self.no_follow(), Mode::empty())
+            .map_err(|error| self.read_error(error))?;
+        let stat = fstat(&handle).map_err(|error| self.read_error(error))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(self.changed("it is no longer a regular file"));
+        }
+        if let Some(first) = self.first_path(&stat) {
+            return Ok((Attributes::of(&stat), What::HardLink(first)));
+        }
+        self.read_xattrs(&handle)?;
+        Ok((Attributes::of(&stat), What::File(File::from(handle))))
+    }
+
+    fn other(&mut self) -> Result<Option<(Attributes, What)>, Error> {
+        let follow = if self.options.dereference { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+        let stat = statat(self.dir()?, self.name(), follow).map_err(|error| self.read_error(error))?;
+        let what = match FileType::from_raw_mode(stat.st_mode) {
+            // Never a hard link: unpackers give a hard link its mode and owner, and would give it to what it leads to.
+            FileType::Symlink => {
+                return Ok(Some((Attributes::of(&stat), What::Symlink(self.link_target()?))));
+            }
+            FileType::Socket => {
+                let path = self.on_disk();
+                self.sockets.get_or_insert((0, path)).0 += 1;
+                return Ok(None);
+            }
+            FileType::CharacterDevice => What::CharDevice,
+            FileType::BlockDevice => What::BlockDevice,
+            FileType::Fifo => What::Fifo,
+            _ => return Err(self.changed("it was replaced by something else")),
+        };
+        let what = self.first_path(&stat).map_or(what, What::HardLink);
+        Ok(Some((Attributes::of(&stat), what)))
+    }
+
+    fn link_target(&self) -> Result<Vec<u8>, Error> {
+        let mut target = vec![0; MAX_LINK];
+        let len = readlinkat_raw(self.dir()?, self.name(), &mut target[..])
+            .map_err(|error| self.read_error(error))?;
+        target.truncate(len);
+        Ok(target)
+    }
+
+    /// Where the same file was met before; remembers this path if it was not.
+    fn first_path(&mut self, stat: &Stat) -> Option<Vec<u8>> {
+        if stat.st_nlink < 2 || !self.options.hard_links {
+            return None;
+        }
+        match self.links.entry(identity(stat)) {
+            std::collections::hash_map::Entry::Occupied(first) => Some(first.get().clone()),
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(self.path.clone());
+                None
+            }
+        }
+    }
+
+    fn open_root(&mut self) -> Result<(Stat, Dir), Error> {
+        let read_error = |error: Errno| Error::read(self.root, error);
+        let handle = openat(CWD, self.root, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(read_error)?;
+        let stat = fstat(&handle).map_err(read_error)?;
+        let dir = Dir::new(handle.try_clone().map_err(|error| Error::read(self.root, error))?);
+        self.read_xattrs(&handle)?;
+        Ok((stat, dir.map_err(|error| Error::read(self.root, error))?))
+    }
+
+    fn read_xattrs(&mut self, handle: &OwnedFd) -> Result<(), Error> {
+        let unsayable = self.xattrs.read(handle).map_err(|error| self.read_error(error))?;
+        if unsayable > 0 {
+            let path = self.on_disk();
+            self.unsayable.get_or_insert((0, path)).0 += unsayable;
+        }
+        Ok(())
+    }
+
+    fn descend(&mut self, mut dir: Dir, stat: &Stat) -> Result<(), Error> {
+        let id = identity(stat);
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(Error::Limit {
+                path: self.on_disk(),
+                what: "the depth of folders",
+                limit: MAX_DEPTH as u64,
+            });
+        }
+        if self.options.dereference && self.frames.iter().any(|frame| frame.id == id) {
+            return Err(Error::read(&self.on_disk(), io::Error::from(Errno::LOOP)));
+        }
+        let listing = Listing::read(&mut dir, self.options.dereference)
+            .map_err(|error| Error::read(&self.on_disk(), error))?;
+        self.frames.push(Frame { dir, listing, base: self.path.len(), id });
+        Ok(())
+    }
+
+    fn dir(&self) -> Result<BorrowedFd<'_>, Error> {
+        let frame = self.frames.last().ok_or(Error::Thread)?;
+        frame.dir.fd().map_err(|error| self.read_error(error))
+    }
+
+    /// The last part of the path at hand.
+    fn name(&self) -> &[u8] {
+        &self.path[self.frames.last().map_or(0, |frame| frame.base)..]
+    }
+
+    /// The path at hand as the user can find it.
+    pub(crate) fn on_disk(&self) -> PathBuf {
+        let beneath = self.path.get(self.prefix..).unwrap_or_default();
+        let beneath = beneath.strip_suffix(b"/").unwrap_or(beneath);
+        if beneath.is_empty() { self.root.to_owned() } else { self.root.join(OsStr::from_bytes(beneath)) }
+    }
+
+    fn no_follow(&self) -> OFlags {
+        if self.options.dereference { OFlags::empty() } else { OFlags::NOFOLLOW }
+    }
+
+    fn changed(&self, what: &'static str) -> Error {
+        Error::Changed { path: self.on_disk(), what }
+    }
+
+    /// What was listed a moment ago and is not there, or is another thing, has changed; but links to nothing and
+    /// circles of links, where links are followed, are what they are.
+    fn read_error(&self, error: Errno) -> Error {
+        match error {
+            Errno::NOENT | Errno::LOOP | Errno::NOTDIR if !self.options.dereference => {
+                self.changed("it vanished or was replaced")
+            }
+            error => Error::read(&self.on_disk(), error),
+        }
+    }
+}
+
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}

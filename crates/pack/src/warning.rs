@@ -1,0 +1,91 @@
+//! What was left out, flattened or is doubtful: nothing of it happens silently (law 11 of ARCHITECTURE.md).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use transship_spec::quote;
+
+use crate::error::shown;
+
+/// Something that the packer did, or did not do, and that its user may want to know.
+///
+/// Warnings of one sort are counted, so that a million sockets make one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Sockets were left out: a tar cannot hold them (IMG-112).
+    Sockets {
+        /// How many.
+        count: u64,
+        /// The first of them.
+        first: PathBuf,
+    },
+    /// Owners other than the one that was written were lost.
+    OwnersFlattened {
+        /// How many files, folders and links had another owner.
+        count: u64,
+        /// The owner that they have now, as `UID:GID`.
+        written: (u32, u32),
+    },
+    /// Extended attributes were left out whose names hold `=`, which no tar can say.
+    Attributes {
+        /// How many.
+        count: u64,
+        /// The first file that has one.
+        first: PathBuf,
+    },
+    /// A tar goes on after its end mark; most readers never see that, yet the diff ID covers it.
+    AfterEnd {
+        /// Which tar.
+        path: PathBuf,
+        /// Bytes after the end mark, the first of which is not NUL.
+        bytes: u64,
+    },
+    /// An annotation lies in the namespace that the OCI reserves, and is not defined there (IMG-166).
+    ReservedAnnotation(String),
+    /// An artifact holds an empty file: not every registry takes an empty blob (IMG-65).
+    EmptyFile(String),
+    /// An artifact's config has the type of an image's config, which tools will take for an image (IMG-66).
+    ImageConfigType,
+    /// Layers of the base image are not there, and were left out as asked.
+    BaseLayersAbsent(u64),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sockets { count, first } => {
+                write!(f, "{count} sockets were left out, the first is {}", shown(first))
+            }
+            Self::OwnersFlattened { count, written: (uid, gid) } => {
+                write!(f, "the owners of {count} files were replaced by {uid}:{gid}; --owner keep keeps them")
+            }
+            Self::Attributes { count, first } => {
+                write!(
+                    f,
+                    "{count} extended attributes have a name with = and were left out, first of {}",
+                    shown(first)
+                )
+            }
+            Self::AfterEnd { path, bytes } => {
+                write!(
+                    f,
+                    "{} holds {bytes} bytes after its end mark, which most readers never see",
+                    shown(path)
+                )
+            }
+            Self::ReservedAnnotation(key) => {
+                write!(f, "the annotation {} is reserved to the OCI and not defined by it", quote(key))
+            }
+            Self::EmptyFile(title) => {
+                write!(f, "{} is empty, and not every registry takes an empty blob", quote(title))
+            }
+            Self::ImageConfigType => f.write_str(
+                "the config has the type of an image's config: tools will take the artifact for an image",
+            ),
+            Self::BaseLayersAbsent(count) => {
+                write!(f, "{count} layers of the base image are not there and were left out")
+            }
+        }
+    }
+}
