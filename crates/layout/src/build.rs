@@ -63,7 +63,7 @@ impl LayoutOptions {
         let create = || {
             std::fs::create_dir(&made).map_err(Error::storage("making the folder", &made))?;
             let layout = self.handle(&made, true)?;
-            layout.0.initialize()?;
+            layout.0.initialize(true)?;
             Ok(layout)
         };
         match create() {

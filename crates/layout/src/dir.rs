@@ -357,3 +357,70 @@ pub(crate) fn not_a_file(kind: FileType) -> &'static str {
         _ => "not a file",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// The two ways of looking up a path below a folder, on a tree full of links.
+    #[test]
+    fn row_54_the_walk_by_names_agrees_with_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/b/file"), "inside").unwrap();
+        std::fs::write(folder.path().join("outside"), "outside").unwrap();
+        for (name, target) in [
+            ("inside", "a/b/file"),
+            ("around", "a/../a/./b//file"),
+            ("chain", "inside"),
+            ("a/up", "../inside"),
+            ("folder", "a/b"),
+            ("out", "../outside"),
+            ("deep", "a/b/../../../outside"),
+            ("absolute", "/etc/hostname"),
+            ("loop", "loop"),
+            ("dangling", "nowhere"),
+        ] {
+            symlink(target, root.join(name)).unwrap();
+        }
+        let dir = Dir::open(&root).unwrap();
+        let result = |result: rustix::io::Result<OwnedFd>| {
+            result.map(|fd| FileState::of(fd).unwrap().inode).map_err(|error| error.to_string())
+        };
+        let paths = [
+            "a/b/file",
+            "inside",
+            "around",
+            "chain",
+            "a/up",
+            "folder/file",
+            "out",
+            "deep",
+            "absolute",
+            "loop",
+            "dangling",
+            "nowhere",
+            "a/b",
+            "a/b/file/x",
+            "inside/x",
+            "folder/../inside",
+            "a/..",
+        ];
+        for links in [Links::Inside, Links::Refuse, Links::Follow] {
+            for path in paths {
+                assert_eq!(
+                    result(dir.walk(path, links, READ)),
+                    result(dir.beneath(path, links, READ)),
+                    "{path} {links:?}"
+                );
+            }
+        }
+        assert_eq!(dir.walk("out", Links::Inside, READ).unwrap_err(), Errno::XDEV);
+        assert_eq!(dir.walk("chain", Links::Refuse, READ).unwrap_err(), Errno::LOOP);
+        assert!(dir.read("out", Links::Follow).unwrap().outside);
+        assert!(!dir.read("chain", Links::Follow).unwrap().outside);
+    }
+}

@@ -62,7 +62,7 @@ struct State {
     unsynced: BTreeSet<String>,
 }
 
-/// A temporary file whose content is whole and checked.
+/// A temporary file whose content is whole and checked. Dropped before it is named, it is removed.
 #[derive(Debug)]
 pub(crate) struct Whole {
     pub(crate) folder: Dir,
@@ -71,6 +71,22 @@ pub(crate) struct Whole {
     pub(crate) size: u64,
     /// Other processes know its temporary name too, so that it may not wait for its group.
     pub(crate) is_shared: bool,
+    named: bool,
+}
+
+impl Whole {
+    pub(crate) fn new(folder: Dir, name: String, digest: Digest, size: u64) -> Self {
+        Self { folder, name, digest, size, is_shared: false, named: false }
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if !self.named {
+            // What cannot be removed now is swept by the next session.
+            let _ = self.folder.remove_file(&self.name);
+        }
+    }
 }
 
 impl Ingest {
@@ -133,19 +149,18 @@ impl Ingest {
     }
 
     /// Takes in a blob whose content is whole and checked: now, or with its group.
-    pub(crate) fn place(&self, whole: Whole, file: &File) -> Result<Written> {
+    pub(crate) fn place(&self, mut whole: Whole, file: &File) -> Result<Written> {
         self.publish(&whole.digest)?;
-        let Whole { digest, size, .. } = &whole;
-        let written = Written { digest: digest.clone(), size: *size, reused: self.is_there(&whole)? };
+        let (digest, size) = (whole.digest.clone(), whole.size);
+        let written = Written { digest, size, reused: self.is_there(&whole)? };
         if written.reused {
-            let _ = whole.folder.remove_file(&whole.name);
             return Ok(written);
         }
         if !self.inner().is_durable() {
-            self.name(&whole)?;
-        } else if *size >= SMALL || whole.is_shared {
+            self.name(&mut whole)?;
+        } else if size >= SMALL || whole.is_shared {
             file.sync_data().map_err(|error| self.lost(error, &whole))?;
-            self.name(&whole)?;
+            self.name(&mut whole)?;
         } else {
             let full = {
                 let mut state = self.state();
@@ -181,19 +196,8 @@ impl Ingest {
     /// Makes the waiting blobs durable, and names them.
     pub(crate) fn settle(&self) -> Result<()> {
         let mut group = std::mem::take(&mut self.state().pending);
-        let result = self.sync(&group).and_then(|()| {
-            while let Some(whole) = group.pop() {
-                if let Err(error) = self.name(&whole) {
-                    group.push(whole);
-                    return Err(error);
-                }
-            }
-            Ok(())
-        });
-        for whole in group {
-            let _ = whole.folder.remove_file(&whole.name);
-        }
-        result
+        self.sync(&group)?;
+        group.iter_mut().try_for_each(|whole| self.name(whole))
     }
 
     fn sync(&self, group: &[Whole]) -> Result<()> {
@@ -209,7 +213,7 @@ impl Ingest {
     }
 
     /// Renames a durable temporary file to its digest.
-    fn name(&self, whole: &Whole) -> Result<()> {
+    fn name(&self, whole: &mut Whole) -> Result<()> {
         let inner = self.inner();
         let path = inner.at(&blob_path(&whole.digest));
         let folder = self.blob_folder(whole.digest.algorithm())?;
@@ -218,6 +222,7 @@ impl Ingest {
             io::ErrorKind::IsADirectory => Error::Unsafe { path: path.clone(), what: "a folder, not a file" },
             _ => inner.full(error, &path, "naming"),
         })?;
+        whole.named = true;
         let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
         let mut shared = self.state();
         shared.unsynced.insert(whole.digest.algorithm().to_owned());
@@ -290,15 +295,12 @@ impl Ingest {
             let mut state = self.state();
             (std::mem::take(&mut state.pending), state.lease.take())
         };
-        for whole in pending {
-            let _ = whole.folder.remove_file(&whole.name);
-        }
+        drop(pending);
         drop(lease);
     }
 
     fn lost(&self, error: io::Error, whole: &Whole) -> Error {
         let path = self.inner().at(&format!("{}/tmp/{}", crate::scratch::FOLDER, whole.name));
-        let _ = whole.folder.remove_file(&whole.name);
         self.inner().full(error, &path, "making durable")
     }
 }
@@ -429,8 +431,7 @@ impl BlobWriter {
             Check::Known(digest) => digest,
         };
         let Some((folder, name)) = self.place.take() else { return Err(Error::Ended) };
-        let whole = Whole { folder, name, digest, size: self.size, is_shared: false };
-        self.ingest.place(whole, &self.file)
+        self.ingest.place(Whole::new(folder, name, digest, self.size), &self.file)
     }
 }
 

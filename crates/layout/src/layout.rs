@@ -105,6 +105,7 @@ impl LayoutOptions {
     /// [`Error::Exists`] when something is there, [`Error::Storage`], [`Error::Busy`].
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Layout> {
         let path = path.as_ref();
+        let made = !path.exists();
         std::fs::create_dir_all(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::NotADirectory => {
                 Error::Exists { path: path.to_owned() }
@@ -115,7 +116,7 @@ impl LayoutOptions {
         if !layout.is_blank()? {
             return Err(Error::Exists { path: path.to_owned() });
         }
-        layout.0.initialize()?;
+        layout.0.initialize(made)?;
         Ok(layout)
     }
 
@@ -280,14 +281,16 @@ impl Inner {
         })
     }
 
-    /// Writes marker, `blobs` and index, in this order, unless another process has.
-    pub(crate) fn initialize(&self) -> Result<()> {
+    /// Writes marker, `blobs` and index, in this order, unless another process has. A folder that we made gets its mode.
+    pub(crate) fn initialize(&self, made: bool) -> Result<()> {
         let scratch = Scratch::new(self);
         let lock = Lock::take(self)?;
         if self.root.state(INDEX).map_err(Error::storage("reading", self.at(INDEX)))?.is_some() {
             return Err(Error::Exists { path: self.path.clone() });
         }
-        self.root.set_mode(0o755).map_err(Error::storage("setting the mode of", &self.path))?;
+        if made {
+            self.root.set_mode(0o755).map_err(Error::storage("setting the mode of", &self.path))?;
+        }
         if self.root.state(MARKER).map_err(Error::storage("reading", self.at(MARKER)))?.is_none() {
             self.replace(MARKER, "marker", |file| file.write_all(MARKER_CONTENT))?;
         }
@@ -299,6 +302,9 @@ impl Inner {
         self.replace(INDEX, "first-index", |file| file.write_all(EMPTY_INDEX))?;
         if self.is_durable() {
             self.root.sync().map_err(Error::storage("syncing", &self.path))?;
+            if made && let Ok(parent) = self.root.child("..") {
+                parent.sync().map_err(Error::storage("syncing the parent of", &self.path))?;
+            }
         }
         scratch.tidy(&lock);
         Ok(())

@@ -127,13 +127,9 @@ impl Partial {
         let folder = Scratch::new(self.ingest.inner())
             .existing("partial")
             .ok_or_else(|| self.failed(io::ErrorKind::NotFound.into(), "opening"))?;
-        let whole = Whole {
-            folder,
-            name: self.name.clone(),
-            digest: self.expected.digest.clone(),
-            size: self.expected.size,
-            is_shared: true,
-        };
+        let digest = self.expected.digest.clone();
+        let mut whole = Whole::new(folder, self.name.clone(), digest, self.expected.size);
+        whole.is_shared = true;
         self.ingest.place(whole, &self.file)
     }
 

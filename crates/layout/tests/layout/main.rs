@@ -5,4 +5,6 @@
 mod support;
 
 mod build;
+mod index;
+mod resolve;
 mod sessions;
