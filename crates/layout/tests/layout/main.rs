@@ -5,6 +5,9 @@
 mod support;
 
 mod build;
+mod corpus;
+mod graph;
 mod index;
+mod links;
 mod resolve;
 mod sessions;
