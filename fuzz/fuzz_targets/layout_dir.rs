@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read;
 
 use libfuzzer_sys::fuzz_target;
-use transship_layout::{Layout, Name};
+use transship_layout::{Durability, Layout, Name};
 use transship_spec::Descriptor;
 
 fuzz_target!(|files: (&[u8], &[u8], bool)| {
@@ -19,7 +19,7 @@ fuzz_target!(|files: (&[u8], &[u8], bool)| {
     if written.is_err() {
         return;
     }
-    let Ok(layout) = Layout::options().open(folder.path()) else { return };
+    let Ok(layout) = Layout::options().durability(Durability::None).open(folder.path()) else { return };
     for entry in layout.entries().unwrap_or_default() {
         if let Ok(mut content) = layout.open_blob(&entry.descriptor) {
             let _ = content.read_to_end(&mut Vec::new());
