@@ -57,15 +57,18 @@ struct State {
     pending: Vec<Whole>,
     /// Blobs that must be there when the index is saved.
     relied: HashMap<Digest, FileState>,
-    /// The folders of blobs, by algorithm, and whether their names are durable.
+    /// The folder of temporary files.
+    temporary: Option<Arc<Dir>>,
+    /// The folders of blobs, by algorithm.
     folders: HashMap<String, Arc<Dir>>,
+    /// Algorithms whose folder has names that are not durable yet.
     unsynced: BTreeSet<String>,
 }
 
 /// A temporary file whose content is whole and checked. Dropped before it is named, it is removed.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    pub(crate) folder: Dir,
+    pub(crate) folder: Arc<Dir>,
     pub(crate) name: String,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
@@ -75,7 +78,7 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
-    pub(crate) fn new(folder: Dir, name: String, digest: Digest, size: u64) -> Self {
+    pub(crate) fn new(folder: Arc<Dir>, name: String, digest: Digest, size: u64) -> Self {
         Self { folder, name, digest, size, is_shared: false, named: false }
     }
 }
@@ -113,10 +116,20 @@ impl Ingest {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new temporary file of this session.
-    pub(crate) fn temporary(&self) -> Result<(Dir, String, File)> {
+    /// A new temporary file of this session. They share one handle of their folder, so that a thousand of them that wait
+    /// do not hold a thousand files open.
+    pub(crate) fn temporary(&self) -> Result<(Arc<Dir>, String, File)> {
         let name = format!("{}-{}", self.lease_name, self.count.fetch_add(1, Ordering::Relaxed));
+        let folder = self.state().temporary.clone();
+        if let Some(folder) = folder
+            && let Ok(file) = folder.create_new(&name)
+        {
+            return Ok((folder, name, file));
+        }
+        // The first one, or the folder was tidied away when our lease was not yet there; or there is an error to tell.
         let (folder, file) = Scratch::new(self.inner()).create("tmp", &name)?;
+        let folder = Arc::new(folder);
+        self.state().temporary = Some(folder.clone());
         Ok((folder, name, file))
     }
 
@@ -220,6 +233,11 @@ impl Ingest {
         let encoded = whole.digest.encoded();
         whole.folder.rename(&whole.name, &folder, &encoded).map_err(|error| match error.kind() {
             io::ErrorKind::IsADirectory => Error::Unsafe { path: path.clone(), what: "a folder, not a file" },
+            io::ErrorKind::CrossesDevices => Error::Storage {
+                doing: "naming",
+                path: path.clone(),
+                source: io::Error::new(error.kind(), "it is on another file system than the layout's root"),
+            },
             _ => inner.full(error, &path, "naming"),
         })?;
         whole.named = true;
@@ -350,7 +368,7 @@ pub struct BlobWriter {
     ingest: Arc<Ingest>,
     file: File,
     /// Folder and name of the temporary file; taken when it is handed on.
-    place: Option<(Dir, String)>,
+    place: Option<(Arc<Dir>, String)>,
     check: Check,
     size: u64,
 }

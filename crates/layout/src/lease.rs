@@ -93,7 +93,7 @@ pub(crate) fn is_held(leases: &Dir, name: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Storage`] when a lease cannot be read: then nothing may be removed.
-#[expect(dead_code, reason = "gc asks for it, and comes with an issue of its own")]
+#[cfg_attr(not(test), expect(dead_code, reason = "gc asks for it, and comes with an issue of its own"))]
 pub(crate) fn relied_on(inner: &Inner) -> Result<HashSet<Digest>> {
     let mut digests = HashSet::new();
     let Some(leases) = Scratch::new(inner).existing(FOLDER) else { return Ok(digests) };
@@ -110,4 +110,37 @@ pub(crate) fn relied_on(inner: &Inner) -> Result<HashSet<Digest>> {
         digests.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
     }
     Ok(digests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layout;
+
+    #[test]
+    fn row_19_a_live_lease_names_what_it_needs_and_a_dead_one_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::options().create(folder.path()).unwrap();
+        let digest = Digest::sha256(b"needed");
+        let mut lease = Lease::take(&layout.0).unwrap();
+        lease.publish(&layout.0, &digest).unwrap();
+        lease.publish(&layout.0, &digest).unwrap();
+        let dead = folder.path().join(".transship/leases/dead");
+        std::fs::write(&dead, "sha256:torn").unwrap();
+        let temporary = folder.path().join(".transship/tmp");
+        std::fs::create_dir(&temporary).unwrap();
+        std::fs::write(temporary.join("dead-0"), "").unwrap();
+        std::fs::write(temporary.join(format!("{}-0", lease.name())), "").unwrap();
+
+        assert_eq!(relied_on(&layout.0).unwrap(), HashSet::from([digest]));
+        assert!(!dead.exists());
+        Scratch::new(&layout.0).sweep("");
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 1, "that of the live one");
+        let name = lease.name().to_owned();
+        drop(lease);
+        assert!(!folder.path().join(".transship/leases").join(name).exists());
+        assert!(relied_on(&layout.0).unwrap().is_empty());
+        Scratch::new(&layout.0).sweep("");
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    }
 }

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 #[must_use = "what was received counts only once it is committed"]
 pub struct Partial {
     ingest: Arc<Ingest>,
-    folder: Dir,
+    folder: Arc<Dir>,
     name: String,
     file: File,
     expected: Descriptor,
@@ -50,7 +50,8 @@ impl Partial {
             }
             let verifier = Verifier::new(&expected.digest, Some(expected.size));
             let (ingest, expected) = (ingest.clone(), expected.clone());
-            let mut partial = Self { ingest, folder, name, file, expected, verifier, settled: false };
+            let mut partial =
+                Self { ingest, folder: Arc::new(folder), name, file, expected, verifier, settled: false };
             partial.take_stock(state.size)?;
             return Ok(Some(partial));
         }
@@ -124,11 +125,8 @@ impl Partial {
             return Err(self.wrong(source));
         }
         self.settled = true;
-        let folder = Scratch::new(self.ingest.inner())
-            .existing("partial")
-            .ok_or_else(|| self.failed(io::ErrorKind::NotFound.into(), "opening"))?;
         let digest = self.expected.digest.clone();
-        let mut whole = Whole::new(folder, self.name.clone(), digest, self.expected.size);
+        let mut whole = Whole::new(self.folder.clone(), self.name.clone(), digest, self.expected.size);
         whole.is_shared = true;
         self.ingest.place(whole, &self.file)
     }

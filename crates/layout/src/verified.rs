@@ -99,6 +99,7 @@ impl Stamps {
 
 fn append(inner: &Inner, lines: &str) -> Result<()> {
     let (_, mut file) = Scratch::new(inner).with("", FILE, |folder| folder.open_or_create(FILE, true))?;
+    // Stamps of blobs that are gone, or were written again, have piled up; those that still count cost a hash each.
     let long = FileState::of(&file).is_ok_and(|state| state.size > MAX_FILE);
     let written = if long { file.set_len(0) } else { Ok(()) };
     written

@@ -1,6 +1,6 @@
 //! Tests of whole layouts on disk, through the public interface.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
 mod support;
 
@@ -9,5 +9,7 @@ mod corpus;
 mod graph;
 mod index;
 mod links;
+mod processes;
 mod resolve;
 mod sessions;
+mod storage;
