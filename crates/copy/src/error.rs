@@ -1,0 +1,230 @@
+//! The one error of this crate: why something was not copied.
+
+use std::sync::Arc;
+
+use transship_spec::{Digest, Kind, quote};
+
+use crate::endpoint::Place;
+
+/// Why a copy could not be planned or carried out.
+///
+/// Every variant is a meaning; [`Error::kind`] maps it to the exit codes of the command line. Messages are fragments that
+/// fit after "cannot …: ".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A registry failed.
+    #[error(transparent)]
+    Registry(#[from] transship_registry::Error),
+    /// A layout failed.
+    #[error(transparent)]
+    Layout(#[from] transship_layout::Error),
+    /// A text or a document is not what it should be.
+    #[error(transparent)]
+    Spec(#[from] transship_spec::Error),
+    /// A source that cannot give a name to its copy.
+    #[error("{called} has no tag to be called by; give the destination a name")]
+    NoName {
+        /// The source.
+        called: String,
+    },
+    /// One name for several things.
+    #[error("{} cannot be the name of everything that is copied; leave it out, or use --map", quote(name))]
+    OneName {
+        /// The name.
+        name: String,
+    },
+    /// Two things would get one name.
+    #[error("{one} and {other} would both be called {}; use --map to tell them apart", quote(name))]
+    TwoOnOneName {
+        /// The name.
+        name: String,
+        /// The first that would have it.
+        one: String,
+        /// The second.
+        other: String,
+    },
+    /// A name would move to the image of another repository.
+    #[error(
+        "{} in {place} is an image of {there} and would become one of {new}; use --force to move it",
+        quote(name)
+    )]
+    NameMoves {
+        /// The name.
+        name: String,
+        /// The destination.
+        place: String,
+        /// The repository whose image bears it.
+        there: String,
+        /// The repository whose image would.
+        new: String,
+    },
+    /// A rule for names that makes no sense.
+    #[error("{} is not a map: {reason}", quote(text))]
+    Map {
+        /// The rule.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A rule for names that leads into another registry.
+    #[error("{} is not in {registry}, where the copies go", quote(map))]
+    MapLeaves {
+        /// What the rule gave.
+        map: String,
+        /// The registry of the destination.
+        registry: String,
+    },
+    /// The destination names a digest, and the source has another.
+    #[error("the destination is named by digest {wanted}, and the source is {found}")]
+    OtherDigest {
+        /// The digest of the destination's name.
+        wanted: Digest,
+        /// That of the source.
+        found: Digest,
+    },
+    /// The source does not hold what was asked for.
+    #[error("{place} has no {}", quote(what))]
+    NotFound {
+        /// The source.
+        place: String,
+        /// The tag, name or digest.
+        what: String,
+    },
+    /// The source lacks, or holds a wrong copy of, something that the root needs.
+    #[error("{place} does not hold a right copy of {digest}: {cause}")]
+    Source {
+        /// The source.
+        place: Place,
+        /// What is missing or wrong.
+        digest: Digest,
+        /// What was found out about it.
+        cause: Box<Error>,
+    },
+    /// An index has no member for the platform.
+    #[error("{digest} has no image for {platform}; it has {available}")]
+    NoPlatform {
+        /// The index.
+        digest: Digest,
+        /// The platform asked for.
+        platform: String,
+        /// Those that there are.
+        available: String,
+    },
+    /// What a referrer refers to was not copied, so neither was the referrer.
+    #[error("what it refers to was not copied")]
+    Subject,
+    /// A limit of this program was reached.
+    #[error("{what} exceeds the limit of {limit}")]
+    Limit {
+        /// What grew too large.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// Other roots failed, and the copy was to stop at the first failure.
+    #[error("the copy stopped after another failure")]
+    Stopped,
+    /// A part of this program ended in an unexpected way.
+    #[error("a worker ended unexpectedly: {0}")]
+    Worker(String),
+    /// An error that several roots have in common.
+    #[error(transparent)]
+    Shared(#[from] Arc<Error>),
+}
+
+/// What functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// What this error means to a program.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Registry(error) => error.kind(),
+            Self::Layout(error) => error.kind(),
+            Self::Spec(error) => error.kind(),
+            Self::NoName { .. }
+            | Self::OneName { .. }
+            | Self::TwoOnOneName { .. }
+            | Self::NameMoves { .. }
+            | Self::Map { .. }
+            | Self::MapLeaves { .. }
+            | Self::OtherDigest { .. } => Kind::Usage,
+            Self::NotFound { .. } | Self::NoPlatform { .. } => Kind::NotFound,
+            Self::Source { cause, .. } => match cause.kind() {
+                // The name was found; what it stands for is not whole.
+                Kind::NotFound => Kind::Invalid,
+                kind => kind,
+            },
+            Self::Limit { .. } => Kind::Limit,
+            Self::Subject | Self::Stopped => Kind::Partial,
+            Self::Worker(_) => Kind::Unexpected,
+            Self::Shared(error) => error.kind(),
+        }
+    }
+
+    /// What to do about it, as a sentence fragment for people, where there is something.
+    #[must_use]
+    pub fn remedy(&self) -> Option<String> {
+        match self {
+            Self::Registry(error) => error.remedy(),
+            Self::Source { cause, .. } => cause.remedy(),
+            Self::Shared(error) => error.remedy(),
+            _ => None,
+        }
+    }
+
+    /// Whether a registry refuses a manifest because something that it needs is not there (DIST-62).
+    pub(crate) fn is_missing_child(&self) -> bool {
+        const CODES: [&str; 3] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+        match self {
+            Self::Registry(error) => {
+                error.exchange().is_some_and(|exchange| CODES.iter().any(|code| exchange.has_code(code)))
+            }
+            Self::Shared(error) => error.is_missing_child(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is the content of a blob, and not the way to it, that is at fault.
+    pub(crate) fn is_about_content(&self) -> bool {
+        use transship_layout::Error as Layout;
+        use transship_registry::Error as Registry;
+        match self {
+            Self::Registry(Registry::NotFound(_) | Registry::Content { .. }) => true,
+            Self::Layout(Layout::MissingBlob { .. } | Layout::Unsafe { .. } | Layout::Content { .. }) => true,
+            _ => self.is_wrong_content(),
+        }
+    }
+
+    /// Whether the content that went or came does not have the digest that it should have.
+    pub(crate) fn is_wrong_content(&self) -> bool {
+        use transship_layout::Error as Layout;
+        use transship_registry::Error as Registry;
+        match self {
+            Self::Registry(Registry::Content { source, .. })
+            | Self::Layout(Layout::Content { source, .. }) => is_mismatch(source),
+            Self::Registry(error) => {
+                error.exchange().is_some_and(|exchange| exchange.has_code("DIGEST_INVALID"))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether content went wrong on its way, so that it may come whole the next time: from a network, and not for want
+    /// of bytes.
+    pub(crate) fn is_passing_corruption(&self) -> bool {
+        match self {
+            Self::Source { place, cause, .. } => {
+                cause.is_wrong_content() && matches!(place, Place::Repository { .. })
+            }
+            error => error.is_wrong_content(),
+        }
+    }
+}
+
+/// A wrong size is known before the content is, and will be the same the next time.
+fn is_mismatch(error: &transship_spec::Error) -> bool {
+    matches!(error, transship_spec::Error::DigestMismatch { .. })
+}

@@ -1,0 +1,221 @@
+//! What a destination is to hold: every digest once, with what it needs and whether it is there.
+//!
+//! Bounded (design law 6): [`MAX_DEPTH`] documents on a path, [`MAX_NODES`] digests a destination, and documents are kept
+//! in memory only up to [`KEPT`] bytes altogether; others are read again when their turn comes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use transship_spec::{Descriptor, Digest, Document};
+
+use crate::Error;
+
+/// Documents on a path from a root.
+pub(crate) const MAX_DEPTH: usize = 32;
+/// Digests a destination.
+pub(crate) const MAX_NODES: usize = 1_000_000;
+/// Bytes of documents that are kept from planning to copying.
+const KEPT: usize = 8 << 20;
+
+/// The place of a node in its graph.
+pub(crate) type NodeId = usize;
+
+/// Whether something is at the destination.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    /// Nobody has looked.
+    Unknown,
+    Present,
+    Missing,
+    /// It may not be distributed, and is not needed.
+    LeftOut,
+    /// It cannot be had.
+    Broken(Arc<Error>),
+}
+
+impl State {
+    pub(crate) fn is_present(&self) -> bool {
+        matches!(self, Self::Present)
+    }
+}
+
+/// One digest.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) descriptor: Descriptor,
+    /// The endpoint that it comes from.
+    pub(crate) from: usize,
+    /// The first root that leads to it.
+    pub(crate) root: usize,
+    pub(crate) state: State,
+    pub(crate) is_document: bool,
+    /// Whether its descriptor comes from a list of referrers, where all but the digest may be wrong.
+    pub(crate) is_listed: bool,
+    /// What it needs, where it was read.
+    pub(crate) children: Vec<NodeId>,
+    pub(crate) document: Option<Document>,
+}
+
+/// Everything that one destination is to hold.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+    ids: HashMap<(Digest, bool), NodeId>,
+    kept: usize,
+}
+
+impl Graph {
+    /// The node of a digest, as a document or as a blob.
+    pub(crate) fn find(&self, digest: &Digest, is_document: bool) -> Option<NodeId> {
+        self.ids.get(&(digest.clone(), is_document)).copied()
+    }
+
+    /// The node of some content, new if it was not met yet; whether it is new. None when there are too many.
+    pub(crate) fn enter(
+        &mut self,
+        descriptor: &Descriptor,
+        from: usize,
+        root: usize,
+    ) -> Option<(NodeId, bool)> {
+        let is_document = descriptor.media_type.is_document();
+        if let Some(known) = self.find(&descriptor.digest, is_document) {
+            return Some((known, false));
+        }
+        if self.nodes.len() >= MAX_NODES {
+            return None;
+        }
+        let id = self.nodes.len();
+        self.ids.insert((descriptor.digest.clone(), is_document), id);
+        self.nodes.push(Node {
+            descriptor: descriptor.clone(),
+            from,
+            root,
+            state: State::Unknown,
+            is_document,
+            is_listed: false,
+            children: Vec::new(),
+            document: None,
+        });
+        Some((id, true))
+    }
+
+    /// Keeps a document for later, while there is room.
+    pub(crate) fn keep(&mut self, id: NodeId, document: Document) {
+        let size = document.bytes().len();
+        if self.kept + size <= KEPT {
+            self.kept += size;
+            self.nodes[id].document = Some(document);
+        }
+    }
+
+    /// Marks documents from which a path is too long, so that what follows the paths can do so without care.
+    pub(crate) fn measure(&mut self) {
+        let mut heights: Vec<Option<usize>> = vec![None; self.nodes.len()];
+        for start in 0..self.nodes.len() {
+            let mut path = vec![start];
+            while let Some(&id) = path.last() {
+                let unmeasured: Vec<NodeId> = self.nodes[id]
+                    .children
+                    .iter()
+                    .copied()
+                    .filter(|child| heights[*child].is_none())
+                    .collect();
+                if heights[id].is_some() || unmeasured.is_empty() {
+                    let below = self.nodes[id].children.iter().filter_map(|child| heights[*child]).max();
+                    let own = usize::from(self.nodes[id].is_document);
+                    heights[id] = Some(below.unwrap_or(0) + own);
+                    path.pop();
+                } else {
+                    // Hashes make cycles impossible: no path comes back to itself.
+                    path.extend(unmeasured);
+                }
+            }
+        }
+        for (node, height) in self.nodes.iter_mut().zip(heights) {
+            if height.is_some_and(|height| height > MAX_DEPTH) {
+                node.state = State::Broken(Arc::new(too_deep()));
+                node.children = Vec::new();
+            }
+        }
+    }
+
+    /// Whether everything from a node on is there.
+    pub(crate) fn complete(&self) -> Vec<bool> {
+        let mut complete: Vec<Option<bool>> = vec![None; self.nodes.len()];
+        for start in 0..self.nodes.len() {
+            let mut path = vec![start];
+            while let Some(&id) = path.last() {
+                let node = &self.nodes[id];
+                let unseen: Vec<NodeId> =
+                    node.children.iter().copied().filter(|child| complete[*child].is_none()).collect();
+                if complete[id].is_some() || unseen.is_empty() {
+                    let own = matches!(node.state, State::Present | State::LeftOut);
+                    complete[id] =
+                        Some(own && node.children.iter().all(|child| complete[*child] == Some(true)));
+                    path.pop();
+                } else {
+                    path.extend(unseen);
+                }
+            }
+        }
+        complete.into_iter().map(|complete| complete == Some(true)).collect()
+    }
+}
+
+pub(crate) fn too_deep() -> Error {
+    Error::Limit { what: "the depth of indexes within indexes", limit: MAX_DEPTH as u64 }
+}
+
+pub(crate) fn too_many() -> Error {
+    Error::Limit { what: "the number of blobs and manifests", limit: MAX_NODES as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use transship_spec::MediaType;
+
+    use super::*;
+
+    fn chain(length: usize) -> Graph {
+        let mut graph = Graph::default();
+        for at in 0..length {
+            let content = Descriptor::of(MediaType::OCI_INDEX, &at.to_be_bytes());
+            let (id, new) = graph.enter(&content, 0, 0).unwrap();
+            assert!(new && id == at);
+            graph.nodes[id].state = State::Present;
+            // Each also leads to all that follow, as a doubling graph does.
+            graph.nodes[id].children = (at + 1..length).collect();
+        }
+        graph
+    }
+
+    #[test]
+    fn case_m6_thirty_two_documents_on_a_path_are_enough() {
+        let broken = |mut graph: Graph| {
+            graph.measure();
+            graph.nodes.iter().filter(|node| matches!(node.state, State::Broken(_))).count()
+        };
+        assert_eq!(broken(chain(32)), 0);
+        assert_eq!(broken(chain(33)), 1);
+        assert_eq!(broken(chain(500)), 468);
+    }
+
+    #[test]
+    fn a_node_is_complete_when_all_below_it_is() {
+        let mut graph = chain(5);
+        assert_eq!(graph.complete(), [true; 5]);
+        graph.nodes[3].state = State::Missing;
+        assert_eq!(graph.complete(), [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn a_digest_is_one_node_however_often_it_is_met() {
+        let mut graph = Graph::default();
+        let blob = Descriptor::of(MediaType::OCI_LAYER_TAR, b"x");
+        assert_eq!(graph.enter(&blob, 0, 0), Some((0, true)));
+        assert_eq!(graph.enter(&blob, 1, 1), Some((0, false)));
+        assert_eq!(graph.nodes[0].from, 0);
+        let document = Descriptor { media_type: MediaType::OCI_INDEX, ..blob };
+        assert_eq!(graph.enter(&document, 0, 0), Some((1, true)));
+    }
+}

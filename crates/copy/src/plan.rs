@@ -1,0 +1,251 @@
+//! Plan, then execute: what is missing, how much it is, and what everything will be called.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use transship_spec::{Digest, MediaType, Platform};
+
+use crate::engine;
+use crate::events::{Events, Quiet};
+use crate::graph::State;
+use crate::names::Name;
+use crate::report::{Failure, LeftOut, Report, Tally, Why};
+use crate::select::Request;
+use crate::survey::Survey;
+
+/// Which referrers come along.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Referrers {
+    /// All of them, and those that refer to them.
+    #[default]
+    All,
+    /// None.
+    None,
+    /// Those of these artifact types.
+    Types(Vec<MediaType>),
+}
+
+/// How to copy.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Blobs under way at once: 6. Registries have a bound of their own.
+    pub concurrency: usize,
+    /// Which referrers come along: all.
+    pub referrers: Referrers,
+    /// Whether digest tags of cosign and its like come along: yes.
+    pub digest_tags: bool,
+    /// Copy only the image for this platform out of an index.
+    pub platform: Option<Platform>,
+    /// Copy layers that may not be distributed (IMG-150): no.
+    pub nondistributable: bool,
+    /// Begin nothing more after the first failure: no.
+    pub fail_fast: bool,
+    /// Who is told what goes on.
+    pub events: Arc<dyn Events>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            concurrency: 6,
+            referrers: Referrers::All,
+            digest_tags: true,
+            platform: None,
+            nondistributable: false,
+            fail_fast: false,
+            events: Arc::new(Quiet),
+        }
+    }
+}
+
+/// Finds out what is missing at the destinations. Nothing is changed.
+///
+/// A root that cannot be planned is in the plan with the reason; the others are planned all the same.
+///
+/// ```
+/// use transship_copy::{Destination, Options, Select, Selection, Source, endpoint, plan, requests};
+/// use transship_layout::{Layout, Name};
+/// use transship_spec::{Descriptor, Index};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// let from = Layout::options().create(folder.path().join("from"))?;
+/// let session = from.begin()?;
+/// let root = session.put_document(&Index::new(Vec::new()).to_document()?)?;
+/// session.commit(|index| index.set(&Name::short("v1")?, &root))?;
+///
+/// let source = Source { endpoint: endpoint::layout(from), select: Select::All };
+/// let layout = Layout::options().create(folder.path().join("to"))?;
+/// let to = Destination::Layout { layout: layout.clone(), name: None };
+/// let requests = requests(&[source], &to, &Selection::default()).await?;
+/// let plan = plan(requests, &Options::default()).await;
+/// assert_eq!(plan.summary().missing.manifests.count, 1);
+///
+/// let report = plan.run().await;
+/// assert_eq!(report.kind(), None);
+/// assert_eq!(layout.resolve(Some("v1"))?.descriptor.digest, root.digest);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub async fn plan(requests: Vec<Request>, options: &Options) -> Plan {
+    let survey = Survey::make(requests, options).await;
+    Plan { survey, options: options.clone() }
+}
+
+/// What is going to be done. Printed, it is a table for people; [`Plan::summary`] is the same for programs.
+#[derive(Debug)]
+#[must_use = "a plan changes nothing before it is run"]
+pub struct Plan {
+    pub(crate) survey: Survey,
+    pub(crate) options: Options,
+}
+
+/// A plan as a value that can be written as JSON.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The form of this document: `transship.copy.plan/1`.
+    pub schema: &'static str,
+    /// What is going to be copied, referrers and digest tags after what they belong to.
+    pub roots: Vec<PlannedRoot>,
+    /// What has to be moved, as far as is known: registries may mount some of it.
+    pub missing: Totals,
+    /// What is there.
+    pub present: Totals,
+    /// What will not be copied.
+    pub left_out: LeftOut,
+    /// What is odd.
+    pub warnings: Vec<String>,
+}
+
+/// Content by sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Configs and layers.
+    pub blobs: Tally,
+    /// Manifests and indexes.
+    pub manifests: Tally,
+}
+
+/// One root of a plan.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct PlannedRoot {
+    /// Where it comes from.
+    pub source: String,
+    /// The place that it goes to.
+    pub destination: String,
+    /// Its name there; none where it has only its digest.
+    pub name: Name,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Why it is copied.
+    #[serde(flatten)]
+    pub why: Why,
+    /// Whether nothing is to be done for it.
+    pub present: bool,
+    /// Why it cannot be copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Plan {
+    /// The plan for programs.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let survey = &self.survey;
+        let (mut missing, mut present) = (Totals::default(), Totals::default());
+        let mut left_out = LeftOut { signatures: survey.behind, ..LeftOut::default() };
+        for node in survey.spots.iter().flat_map(|spot| &spot.graph.nodes) {
+            let totals = match &node.state {
+                State::Present => &mut present,
+                State::Missing => &mut missing,
+                State::LeftOut => {
+                    left_out.nondistributable.add(node.descriptor.size);
+                    continue;
+                }
+                State::Unknown | State::Broken(_) => continue,
+            };
+            let tally = if node.is_document { &mut totals.manifests } else { &mut totals.blobs };
+            tally.add(node.descriptor.size);
+        }
+        Summary {
+            schema: "transship.copy.plan/1",
+            roots: self.roots(),
+            missing,
+            present,
+            left_out,
+            warnings: survey.warnings.clone(),
+        }
+    }
+
+    fn roots(&self) -> Vec<PlannedRoot> {
+        let survey = &self.survey;
+        let complete: Vec<Vec<bool>> = survey.spots.iter().map(|spot| spot.graph.complete()).collect();
+        let planned = survey.roots.iter().map(|root| {
+            let node = root.node.map(|id| (&survey.spots[root.to].graph.nodes[id], complete[root.to][id]));
+            let broken = node.and_then(|(node, _)| match &node.state {
+                State::Broken(error) => Some(error),
+                _ => None,
+            });
+            PlannedRoot {
+                source: engine::shown(survey, root),
+                destination: survey.destination(root.to).place().to_string(),
+                name: root.name.clone(),
+                digest: root.descriptor.as_ref().map(|descriptor| descriptor.digest.clone()),
+                why: root.why.clone(),
+                present: root.is_there && node.is_some_and(|(_, complete)| complete),
+                failure: root.failure.as_ref().or(broken).map(Failure::of),
+            }
+        });
+        planned.collect()
+    }
+
+    /// Carries the plan out. Whatever fails is in the report; what does not depend on it goes on.
+    ///
+    /// Dropped before it ends, it leaves at most content that nothing names, and downloads that go on the next time.
+    pub async fn run(self) -> Report {
+        engine::run(self).await
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.summary().fmt(f)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for root in &self.roots {
+            let verb = match (&root.failure, root.present) {
+                (Some(_), _) => "fail",
+                (None, true) => "keep",
+                (None, false) => "copy",
+            };
+            let name = if root.name == Name::Digest { String::new() } else { format!(" as {}", root.name) };
+            write!(f, "{verb} {} to {}{name}", root.source, root.destination)?;
+            if let Some(failure) = &root.failure {
+                write!(f, ": {}", failure.message)?;
+            }
+            writeln!(f)?;
+        }
+        let (blobs, manifests) = (self.missing.blobs, self.missing.manifests);
+        write!(
+            f,
+            "{} bytes in {} blobs and {} manifests are missing, {} blobs are there",
+            blobs.bytes + manifests.bytes,
+            blobs.count,
+            manifests.count,
+            self.present.blobs.count
+        )?;
+        for warning in &self.warnings {
+            write!(f, "\n{warning}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! What was done, what was there, what was left out, and what failed.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use transship_spec::{Digest, Kind};
+
+use crate::Error;
+use crate::events::Placed;
+use crate::names::Name;
+
+/// Why something is a root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "why", content = "subject", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Why {
+    /// It was asked for.
+    Asked,
+    /// It refers to something that is copied.
+    Referrer(Digest),
+    /// It is a digest tag of something that is copied.
+    DigestTag(Digest),
+}
+
+/// A number of things and their size.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+/// What became of content: configs, layers, and manifests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Moved {
+    /// Blobs whose bytes were moved.
+    pub copied: Tally,
+    /// Blobs that a registry took from another of its repositories.
+    pub mounted: Tally,
+    /// Blobs that share their bytes with the source.
+    pub reflinked: Tally,
+    /// Blobs that were there.
+    pub present: Tally,
+    /// Of those copied, the ones of which there was a wrong copy.
+    pub healed: Tally,
+    /// Manifests that were put.
+    pub manifests: Tally,
+}
+
+impl Moved {
+    pub(crate) fn note(&mut self, how: Placed, bytes: u64) {
+        let tally = match how {
+            Placed::Copied => &mut self.copied,
+            Placed::Mounted => &mut self.mounted,
+            Placed::Reflinked => &mut self.reflinked,
+            Placed::Present => &mut self.present,
+        };
+        tally.add(bytes);
+    }
+}
+
+/// What was not copied, on purpose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Layers that may not be distributed (IMG-150).
+    pub nondistributable: Tally,
+    /// Signatures, referrers and attestations of indexes of which one platform was copied.
+    pub signatures: usize,
+}
+
+/// What became of a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// It is at the destination, and something was done for that.
+    Copied,
+    /// It was there, and is right.
+    Present,
+    /// It is not at the destination.
+    Failed,
+}
+
+/// A failure as it is reported.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Failure {
+    /// What it means to a program.
+    #[serde(serialize_with = "kind_name")]
+    pub kind: Kind,
+    /// What happened, as a fragment that fits after "cannot …: ".
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// The error itself.
+    #[serde(skip)]
+    pub error: Arc<Error>,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Arc<Error>) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            remedy: error.remedy(),
+            error: Arc::clone(error),
+        }
+    }
+}
+
+fn kind_name<S: serde::Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.name())
+}
+
+/// What became of one root.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RootReport {
+    /// Where it comes from.
+    pub source: String,
+    /// The place that it went to.
+    pub destination: String,
+    /// Its name there; none where it has only its digest.
+    pub name: Name,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Why it was copied.
+    #[serde(flatten)]
+    pub why: Why,
+    /// What became of it.
+    pub status: Status,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What a copy did.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The form of this document: `transship.copy.report/1`.
+    pub schema: &'static str,
+    /// Every root, referrers and digest tags after what they belong to.
+    pub roots: Vec<RootReport>,
+    /// What became of the content.
+    pub content: Moved,
+    /// Referrers and digest tags that are at the destination.
+    pub referrers: usize,
+    /// What was not copied, on purpose.
+    pub left_out: LeftOut,
+    /// What is odd.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// What the copy as a whole means to a program: nothing when all is well, [`Kind::Partial`] when some roots failed,
+    /// and the first failure's kind when all of them did.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        let first = self.failures().next()?.failure.as_ref()?;
+        let all = self.roots.iter().all(|root| root.status == Status::Failed);
+        Some(if all { first.kind } else { Kind::Partial })
+    }
+
+    /// The roots that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &RootReport> {
+        self.roots.iter().filter(|root| root.status == Status::Failed)
+    }
+}

@@ -1,0 +1,161 @@
+//! The seam between blocking and async (bytes on their way): bounded channels, so that about 2 MiB of a transfer are in
+//! memory however slow the other side is, and so that hashing and files never sit on the reactor.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use tokio::sync::mpsc;
+use transship_layout::Session;
+use transship_registry::{BlobSource, BoxError};
+use transship_spec::Descriptor;
+
+use crate::endpoint::{Offer, Pieces};
+use crate::{Error, Result};
+
+/// Bytes read from a file at once.
+const PIECE: usize = 512 << 10;
+/// Pieces of files that wait to be sent; with the one being read and the one being sent it is 2 MiB.
+const WAITING_OUT: usize = 2;
+/// Pieces from the network that wait to be written; each has at most about 64 KiB.
+const WAITING_IN: usize = 32;
+/// Smaller blobs are not worth going on with after their download broke: they begin anew.
+const RESUMABLE: u64 = 1 << 20;
+
+/// The content of a file from an offset on, read on a thread of its own. Nothing happens before the stream is polled.
+pub(crate) fn pieces(open: impl FnOnce() -> Result<File> + Send + 'static, offset: u64) -> Pieces {
+    let begin = async move {
+        let (sender, receiver) = mpsc::channel(WAITING_OUT);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = open().and_then(|file| read(file, offset, &sender)) {
+                // Whoever does not listen any more need not know.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) })
+    };
+    stream::once(begin).flatten().boxed()
+}
+
+fn read(mut file: File, offset: u64, sender: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
+    let broken = |error: io::Error| transship_layout::Error::from_io(error, "reading", "a blob");
+    file.seek(SeekFrom::Start(offset)).map_err(broken)?;
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        (&mut file).take(PIECE as u64).read_to_end(&mut piece).map_err(broken)?;
+        if piece.is_empty() || sender.blocking_send(Ok(piece.into())).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// What the writing thread asks for before the first byte, and what it then gets.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    /// Told from which byte on the content is wanted; again where it is wanted anew.
+    start: Option<tokio::sync::oneshot::Sender<u64>>,
+    pieces: mpsc::Receiver<Incoming>,
+}
+
+#[derive(Debug)]
+enum Incoming {
+    Piece(Bytes),
+    /// The stream ended as it should. Without this, a channel that ends means that the download was given up.
+    End,
+}
+
+/// The reactor's side of a download.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    start: Option<tokio::sync::oneshot::Receiver<u64>>,
+    pieces: Option<mpsc::Sender<Incoming>>,
+}
+
+impl Feed {
+    /// The writing thread's side.
+    pub(crate) fn intake(&mut self) -> Intake {
+        let (sender, pieces) = mpsc::channel(WAITING_IN);
+        let (start, wanted) = tokio::sync::oneshot::channel();
+        (self.pieces, self.start) = (Some(sender), Some(wanted));
+        Intake { start: Some(start), pieces }
+    }
+
+    /// Brings the content of a blob to the writing thread, from the byte that it asks for.
+    pub(crate) async fn run(self, blob: &Descriptor, offer: &Offer) -> Result<()> {
+        let (Some(start), Some(sender)) = (self.start, self.pieces) else { return Ok(()) };
+        // A writer that does not ask has failed, and says why.
+        let Ok(start) = start.await else { return Ok(()) };
+        if start > 0 {
+            offer.events.blob_progress(blob, start);
+        }
+        let mut content = offer.from.open(blob, start);
+        while let Some(piece) = content.next().await {
+            let piece = piece?;
+            let length = piece.len() as u64;
+            if sender.send(Incoming::Piece(piece)).await.is_err() {
+                return Ok(());
+            }
+            offer.events.blob_progress(blob, length);
+        }
+        // As above.
+        let _ = sender.send(Incoming::End).await;
+        Ok(())
+    }
+}
+
+/// Hashes and writes a blob on this thread. A large download that is given up stays, so that the next one goes on there.
+pub(crate) fn write(session: &Session, blob: &Descriptor, mut intake: Intake) -> Result<()> {
+    let given_up = || Err(Error::Worker("the download was given up".to_owned()));
+    let mut ask = |held: u64| intake.start.take().map(|start| start.send(held));
+    if blob.size >= RESUMABLE
+        && let Some(mut partial) = session.partial(blob)?
+    {
+        ask(partial.held());
+        while let Some(incoming) = intake.pieces.blocking_recv() {
+            match incoming {
+                Incoming::Piece(piece) => partial.push(&piece)?,
+                Incoming::End => {
+                    partial.commit()?;
+                    return Ok(());
+                }
+            }
+        }
+        return given_up();
+    }
+    let mut writer = session.writer(Some(blob))?;
+    ask(0);
+    while let Some(incoming) = intake.pieces.blocking_recv() {
+        match incoming {
+            Incoming::Piece(piece) => writer.push(&piece)?,
+            Incoming::End => {
+                writer.commit()?;
+                return Ok(());
+            }
+        }
+    }
+    given_up()
+}
+
+/// A blob of an endpoint as what an upload is sent from.
+#[derive(Debug)]
+pub(crate) struct Upload<'a> {
+    pub(crate) blob: &'a Descriptor,
+    pub(crate) offer: &'a Offer,
+}
+
+impl BlobSource for Upload<'_> {
+    fn open(&self, offset: u64) -> BoxStream<'static, Result<Bytes, BoxError>> {
+        let (blob, events) = (self.blob.clone(), Arc::clone(&self.offer.events));
+        let content = self.offer.from.open(self.blob, offset);
+        let told = content.map(move |piece| match piece {
+            Ok(piece) => {
+                events.blob_progress(&blob, piece.len() as u64);
+                Ok(piece)
+            }
+            Err(error) => Err(BoxError::from(error)),
+        });
+        told.boxed()
+    }
+}

@@ -1,0 +1,7 @@
+//! The copy engine on real layouts and registries.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod layouts;
+mod registries;
+mod support;

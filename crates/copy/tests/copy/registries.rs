@@ -1,0 +1,180 @@
+//! Between layouts and the CNCF registry as Debian ships it.
+
+use transship_copy::{Options, Referrers, Status, endpoint};
+use transship_layout::Name;
+use transship_registry::TagOrDigest;
+use transship_spec::{MediaType, Tag, referrers};
+
+use crate::support::{self, *};
+
+#[tokio::test]
+async fn all_tags_go_there_and_come_back_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, requests) = client();
+    let from = images(&folder.path().join("from"), &["v1", "v2", "v3"]);
+    let there = registry.destination(&client, "team/app");
+    let report = copy(&[all(endpoint::layout(from.clone()))], &there).await;
+    assert_done(&report);
+    assert_eq!((report.content.copied.count, report.content.manifests.count), (7, 3));
+    // A tag, a manifest and a blob are each asked for once; blobs need two requests, manifests one.
+    assert_eq!(requests.take(), [0, 3 + 3 + 7, 7, 7 + 3]);
+
+    // Nothing to do costs one request a root.
+    let report = copy(&[all(endpoint::layout(from.clone()))], &there).await;
+    assert!(report.roots.iter().all(|root| root.status == Status::Present));
+    assert_eq!(requests.take(), [0, 3, 0, 0]);
+
+    let to = layout(&folder.path().join("to"));
+    let naming = transship_copy::names::Naming { short_names: true, ..Default::default() };
+    let selection = transship_copy::Selection { naming, force: false };
+    let source = [all(registry.endpoint(&client, "team/app"))];
+    let asked = transship_copy::requests(&source, &into_layout(&to, ""), &selection).await.unwrap();
+    assert_eq!(requests.take(), [1, 0, 0, 0], "one list of tags");
+    let plain = Options { referrers: Referrers::None, digest_tags: false, ..Options::default() };
+    let report = transship_copy::plan(asked.clone(), &plain).await.run().await;
+    assert_done(&report);
+    assert_eq!(requests.take(), [3 + 7, 3, 0, 0]);
+    assert_eq!(blobs(&to), blobs(&from));
+    assert_eq!(names(&to), names(&from));
+
+    let report = transship_copy::plan(asked, &plain).await.run().await;
+    assert!(report.roots.iter().all(|root| root.status == Status::Present));
+    assert_eq!(requests.take(), [0, 3, 0, 0]);
+}
+
+#[tokio::test]
+async fn dist_71_referrers_and_digest_tags_go_there_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, requests) = client();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let root = put(&session, &image(&session, 1, &[]));
+    let signature = put(&session, &image(&session, 2, &[]));
+    let attached = referrer(&session, &root, 3);
+    let nested = referrer(&session, &attached, 4);
+    let tag = referrers::fallback_tag(&root.digest);
+    session
+        .commit(|index| {
+            index.set(&Name::short("v1")?, &root)?;
+            index.set(&Name::short(&format!("{tag}.sig"))?, &signature)?;
+            index.add(&attached)?;
+            index.add(&nested)
+        })
+        .unwrap();
+    let there = registry.destination(&client, "signed/app");
+    let report = copy(&[one(endpoint::layout(from.clone()), "v1")], &there).await;
+    assert_done(&report);
+    assert_eq!(report.referrers, 3);
+    let repository = registry.repository(&client, "signed/app");
+    let listed = repository.referrers(&root.digest, None).await.unwrap();
+    assert_eq!(listed.iter().map(|listed| &listed.digest).collect::<Vec<_>>(), [&attached.digest]);
+    requests.take();
+
+    // The tag, the digest tag, and one list of referrers for each subject.
+    let report = copy(&[one(endpoint::layout(from.clone()), "v1")], &there).await;
+    assert!(report.roots.iter().all(|root| root.status == Status::Present), "{:?}", report.roots);
+    let [get, head, post, put_] = requests.take();
+    assert_eq!((head, post, put_), (2, 0, 0));
+    assert_eq!(get, 2, "the fallback tags of both subjects");
+
+    // A second copy into the same repository merges the list.
+    let session = from.begin().unwrap();
+    let late = referrer(&session, &root, 9);
+    session.commit(|index| index.add(&late)).unwrap();
+    assert_done(&copy(&[one(endpoint::layout(from.clone()), "v1")], &there).await);
+    let listed = repository.referrers(&root.digest, None).await.unwrap();
+    assert_eq!(listed.len(), 2);
+
+    for select in
+        [one(registry.endpoint(&client, "signed/app"), "v1"), all(registry.endpoint(&client, "signed/app"))]
+    {
+        let place = tempfile::tempdir().unwrap();
+        let to = layout(&place.path().join("to"));
+        let report = copy(&[select], &into_layout(&to, "")).await;
+        assert_done(&report);
+        assert_eq!(blobs(&to), blobs(&from), "the fallback tags themselves stay");
+        let found = transship_layout::graph::referrers_of(&to).unwrap();
+        assert_eq!(found.of(&root.digest).len(), 2);
+        assert_eq!(found.of(&attached.digest)[0].digest, nested.digest);
+    }
+}
+
+#[tokio::test]
+async fn dist_50_within_one_registry_blobs_are_mounted() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, requests) = client();
+    let from = images(&folder.path().join("from"), &["v1"]);
+    assert_done(&copy(&[all(endpoint::layout(from))], &registry.destination(&client, "one")).await);
+    requests.take();
+    let source = [one(registry.endpoint(&client, "one"), "v1")];
+    let report = copy(&source, &registry.destination(&client, "two")).await;
+    assert_done(&report);
+    assert_eq!((report.content.copied.count, report.content.mounted.count), (0, 3));
+    let [_, _, post, put] = requests.take();
+    assert_eq!((post, put), (3, 1));
+}
+
+#[tokio::test]
+async fn a_layer_of_two_repositories_is_sent_to_a_registry_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, _) = client();
+    let from = images(&folder.path().join("from"), &["h.example/a:v1", "h.example/b/c:v1"]);
+    let report = copy(&[all(endpoint::layout(from.clone()))], &registry.destination(&client, "mirror")).await;
+    assert_done(&report);
+    assert_eq!((report.content.copied.count, report.content.mounted.count), (5, 1));
+    for (path, name) in [("mirror/a", "h.example/a:v1"), ("mirror/b/c", "h.example/b/c:v1")] {
+        let tag = TagOrDigest::Tag(Tag::parse("v1").unwrap());
+        let there = registry.repository(&client, path).manifest_head(&tag).await.unwrap().unwrap();
+        assert_eq!(there.digest, from.resolve(Some(name)).unwrap().descriptor.digest);
+    }
+}
+
+#[tokio::test]
+async fn img_150_what_may_not_be_distributed_is_not_uploaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, _) = client();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let foreign = MediaType::parse("application/vnd.oci.image.layer.nondistributable.v1.tar").unwrap();
+    let mut layer = session.put_bytes(foreign, b"there").unwrap();
+    layer.urls = vec!["https://r.example/layer".to_owned()];
+    let root = put(&session, &image(&session, 1, &[layer.clone()]));
+    session.commit(|index| index.set(&Name::short("v1")?, &root)).unwrap();
+    let report = copy(&[all(endpoint::layout(from))], &registry.destination(&client, "foreign")).await;
+    assert_done(&report);
+    assert_eq!(report.left_out.nondistributable.count, 1);
+    let head = registry.repository(&client, "foreign").blob_head(&layer.digest).await.unwrap();
+    assert_eq!(head, None);
+}
+
+#[tokio::test]
+async fn an_index_and_its_members_go_there_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, requests) = client();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let members: Vec<_> = (1..4).map(|seed| put(&session, &image(&session, seed, &[]))).collect();
+    let root = support::index(&session, &members);
+    session
+        .commit(|index| {
+            index.set(&Name::short("multi")?, &root)?;
+            index.set(&Name::short("member")?, &members[0])
+        })
+        .unwrap();
+    let there = registry.destination(&client, "multi");
+    assert_done(&copy(&[all(endpoint::layout(from.clone()))], &there).await);
+    requests.take();
+    let to = layout(&folder.path().join("to"));
+    let source = [
+        one(registry.endpoint(&client, "multi"), "multi"),
+        one(registry.endpoint(&client, "multi"), "member"),
+    ];
+    assert_done(&copy(&source, &into_layout(&to, "")).await);
+    assert_eq!(blobs(&to), blobs(&from));
+}
