@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use transship_spec::{Descriptor, Digest, Hasher, MediaType, Verifier};
 
-use crate::blobs::blob_path;
+use crate::blobs::{blob_path, verify_file};
 use crate::dir::{Dir, FileState};
 use crate::layout::{BLOBS, Inner};
 use crate::lease::Lease;
@@ -411,11 +411,20 @@ impl BlobWriter {
         self.size
     }
 
-    /// Writes the next piece whole.
+    /// Writes the next piece whole. A piece that does not fit on the disk leaves the blob as it was before: it can be
+    /// written again.
     ///
     /// # Errors
     /// [`Error::Content`] at the first byte more than expected, [`Error::Full`], [`Error::Storage`].
     pub fn push(&mut self, piece: &[u8]) -> Result<()> {
+        if let Err(error) = self.file.write_all(piece) {
+            // Where this fails too the check at the end will tell.
+            let _ = self.file.set_len(self.size).and_then(|()| self.file.seek(SeekFrom::Start(self.size)));
+            let name = self.place.as_ref().map_or("", |(_, name)| name);
+            let path = self.ingest.inner().at(&format!("{}/tmp/{name}", crate::scratch::FOLDER));
+            return Err(self.ingest.inner().full(error, &path, "writing"));
+        }
+        self.size += piece.len() as u64;
         match &mut self.check {
             Check::Expected(verifier, digest) => verifier.update(piece).map_err(|source| Error::Content {
                 path: self.ingest.inner().at(&blob_path(digest)),
@@ -424,13 +433,41 @@ impl BlobWriter {
             Check::Open(hasher) => hasher.update(piece),
             Check::Known(_) => {}
         }
-        self.file.write_all(piece).map_err(|error| {
-            let name = self.place.as_ref().map_or("", |(_, name)| name);
-            let path = self.ingest.inner().at(&format!("{}/tmp/{name}", crate::scratch::FOLDER));
-            self.ingest.inner().full(error, &path, "writing")
-        })?;
-        self.size += piece.len() as u64;
         Ok(())
+    }
+
+    /// As [`BlobWriter::commit`], for whoever learns the digest last: a blob for which none was expected is checked
+    /// against this one. Where that is no SHA-256 it is read once more.
+    ///
+    /// # Errors
+    /// Those of [`BlobWriter::commit`]; [`Error::Content`] also when the digest cannot be verified.
+    pub fn commit_as(mut self, digest: &Digest) -> Result<Written> {
+        let path = self.ingest.inner().at(&blob_path(digest));
+        let wrong = |source| Error::Content { path: path.clone(), source };
+        let actual = match &self.check {
+            Check::Expected(_, expected) | Check::Known(expected) => expected.clone(),
+            Check::Open(hasher) if digest.algorithm() == "sha256" => (**hasher).clone().finish(),
+            Check::Open(_) if digest.is_verifiable() => {
+                let expected = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), self.size);
+                self.file.rewind().map_err(Error::storage("reading", &path))?;
+                verify_file(&self.file, &expected)
+                    .map_err(Error::storage("reading", &path))?
+                    .map_err(wrong)?;
+                digest.clone()
+            }
+            Check::Open(_) => {
+                let text = format!("a digest of {}, which cannot be verified", digest.algorithm());
+                return Err(wrong(transship_spec::Error::Unsupported(text)));
+            }
+        };
+        if actual != *digest {
+            let expected = digest.clone();
+            return Err(wrong(transship_spec::Error::DigestMismatch { expected, actual }));
+        }
+        if let Check::Open(_) = &self.check {
+            self.check = Check::Known(actual);
+        }
+        self.commit()
     }
 
     /// Checks size and digest, and puts the blob in its place: at once, or at the latest with the session's commit.

@@ -217,6 +217,14 @@ impl Layout {
         self.0.writable
     }
 
+    /// The layout that is at the path now, opened as this one was: another one if the folder was replaced.
+    ///
+    /// # Errors
+    /// As [`LayoutOptions::open`].
+    pub fn reopen(&self) -> Result<Self> {
+        self.0.options.opened(&self.0.path, self.0.writable)
+    }
+
     /// Whether the folder is empty, or holds only what a creation that was cut short left.
     fn is_blank(&self) -> Result<bool> {
         let inner = &self.0;

@@ -186,12 +186,12 @@ impl Session {
         Partial::open(&self.ingest, expected)
     }
 
-    /// Makes all blobs of this session durable, and names them, before the commit does.
+    /// Makes all blobs of this session durable, names them, and makes the names durable, before the commit does.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Storage`].
     pub fn flush(&self) -> Result<()> {
-        self.ingest.settle()
+        self.ingest.finish()
     }
 
     /// Changes the index, once all blobs are durable and were seen to be there: lock, re-read, change, save. When this

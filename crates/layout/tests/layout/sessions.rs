@@ -227,3 +227,41 @@ fn unknown_algorithms_are_written_and_checked_by_size() {
     File::read_to_string(&mut file, &mut text).unwrap();
     assert_eq!(text, "abc");
 }
+
+#[test]
+fn dist_37_a_blob_whose_digest_is_learnt_last_is_checked_against_it() {
+    let (_folder, layout) = layout();
+    let session = layout.begin().unwrap();
+    let write = |content: &[u8]| {
+        let mut writer = session.writer(None).unwrap();
+        writer.push(content).unwrap();
+        writer
+    };
+    for digest in [Digest::sha256(b"content"), Digest::sha512(b"content")] {
+        let written = write(b"content").commit_as(&digest).unwrap();
+        assert_eq!((&written.digest, written.size), (&digest, 7));
+        let error = write(b"other").commit_as(&digest).unwrap_err();
+        assert_eq!(error.kind(), Kind::Invalid, "{error}");
+    }
+    let unknown = Digest::parse("foo:abc").unwrap();
+    assert_eq!(write(b"content").commit_as(&unknown).unwrap_err().kind(), Kind::Unsupported);
+
+    let expected = Descriptor::of(text(), b"content");
+    let mut writer = session.writer(Some(&expected)).unwrap();
+    writer.push(b"content").unwrap();
+    assert_eq!(writer.commit_as(&Digest::sha256(b"other")).unwrap_err().kind(), Kind::Invalid);
+    session.flush().unwrap();
+    assert_eq!(layout.blobs().unwrap().count(), 2);
+}
+
+#[test]
+fn row_65_a_layout_is_opened_anew_where_another_one_took_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layout");
+    let old = Layout::options().create(&path).unwrap();
+    put(&old, "old");
+    std::fs::rename(&path, folder.path().join("moved")).unwrap();
+    put(&Layout::options().create(&path).unwrap(), "new");
+    assert!(old.resolve(Some("old")).is_ok());
+    assert!(old.reopen().unwrap().resolve(Some("new")).is_ok());
+}
