@@ -199,6 +199,10 @@ impl Inner {
         if verdict.is_err() || after != opened.state {
             return Ok(None);
         }
+        if self.is_durable() {
+            // Whoever wrote it may have left that to the system.
+            file.sync_data().map_err(Error::storage("making durable", self.at(&name)))?;
+        }
         self.stamps.note(&descriptor.digest, &after);
         Ok(Some(after))
     }

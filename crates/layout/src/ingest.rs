@@ -61,7 +61,7 @@ struct State {
     temporary: Option<Arc<Dir>>,
     /// The folders of blobs, by algorithm.
     folders: HashMap<String, Arc<Dir>>,
-    /// Algorithms whose folder has names that are not durable yet.
+    /// Algorithms whose folder may have names that are not durable yet.
     unsynced: BTreeSet<String>,
 }
 
@@ -148,10 +148,17 @@ impl Ingest {
             return Ok(size == descriptor.size);
         }
         let found = self.inner().right_blob(descriptor)?;
-        if let Some(state) = found {
-            self.state().relied.insert(descriptor.digest.clone(), state);
+        if let Some(found) = found {
+            self.rely(&descriptor.digest, found);
         }
         Ok(found.is_some())
+    }
+
+    /// Notes a blob that must be there when the index is saved. Whoever wrote it may not have made its name durable yet.
+    fn rely(&self, digest: &Digest, found: FileState) {
+        let mut state = self.state();
+        state.unsynced.insert(digest.algorithm().to_owned());
+        state.relied.insert(digest.clone(), found);
     }
 
     /// The size of a blob that this session has written or found right.
@@ -201,7 +208,7 @@ impl Ingest {
         };
         let right = found.size == whole.size && inner.stamps.vouch(inner, &whole.digest, &found);
         if right {
-            self.state().relied.insert(whole.digest.clone(), found);
+            self.rely(&whole.digest, found);
         }
         Ok(right)
     }
@@ -242,11 +249,9 @@ impl Ingest {
         })?;
         whole.named = true;
         let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
-        let mut shared = self.state();
-        shared.unsynced.insert(whole.digest.algorithm().to_owned());
         if let Some(state) = state {
             inner.stamps.note(&whole.digest, &state);
-            shared.relied.insert(whole.digest.clone(), state);
+            self.rely(&whole.digest, state);
         }
         Ok(())
     }
@@ -272,17 +277,13 @@ impl Ingest {
     /// Makes all blobs durable and named, and the names durable too.
     pub(crate) fn finish(&self) -> Result<()> {
         self.settle()?;
-        let (folders, unsynced) = {
-            let mut state = self.state();
-            (state.folders.clone(), std::mem::take(&mut state.unsynced))
-        };
-        if self.inner().is_durable() {
-            for algorithm in unsynced {
-                if let Some(folder) = folders.get(&algorithm) {
-                    let path = self.inner().at(BLOBS).join(&algorithm);
-                    folder.sync().map_err(Error::storage("syncing", path))?;
-                }
-            }
+        let unsynced = std::mem::take(&mut self.state().unsynced);
+        let inner = self.inner();
+        for algorithm in unsynced.into_iter().filter(|_| inner.is_durable()) {
+            let name = format!("{BLOBS}/{algorithm}");
+            let folder = inner.root.folder(&name, inner.options.links);
+            let folder = folder.map_err(|refusal| inner.refused(&name, refusal))?;
+            folder.sync().map_err(Error::storage("syncing", inner.at(&name)))?;
         }
         Ok(())
     }

@@ -81,6 +81,7 @@ fn another_process() {
             };
             session.commit(hold).unwrap();
         }
+        "sound" => assert_sound(path),
         other => crate::storage::role(other, path),
     }
 }
