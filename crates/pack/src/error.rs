@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use transship_spec::{Kind, quote};
+use transship_spec::{Kind, Platform, quote};
 
 /// Why something could not be packed.
 ///
@@ -88,6 +88,14 @@ pub enum Error {
     /// What an image is to be built upon is no image, or not whole.
     #[error("the base image is not usable: {0}")]
     Base(String),
+    /// What an image is to be built upon does not run on the platform wanted.
+    #[error("the base image is for {}, not for {wanted}", listed(available))]
+    Platform {
+        /// What was asked for.
+        wanted: Box<Platform>,
+        /// What there is.
+        available: Vec<Platform>,
+    },
     /// A limit of this program was reached.
     #[error("{}: {what} exceeds the limit of {limit}", shown(path))]
     Limit {
@@ -125,6 +133,7 @@ impl Error {
             | Self::Base(_) => Kind::Invalid,
             Self::Input(_) | Self::Option { .. } | Self::Nothing(_) | Self::Title(_) => Kind::Usage,
             Self::Decode { source, .. } | Self::Encode(source) => source.kind(),
+            Self::Platform { .. } => Kind::NotFound,
             Self::Limit { .. } => Kind::Limit,
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Thread => Kind::Unexpected,
@@ -140,6 +149,12 @@ impl Error {
     pub(crate) fn option(what: &'static str, text: &str, reason: impl Into<String>) -> Self {
         Self::Option { what, text: text.to_owned(), reason: reason.into() }
     }
+}
+
+fn listed(platforms: &[Platform]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = platforms.iter().take(SHOWN).map(Platform::to_string).collect();
+    if shown.is_empty() { "no platform".to_owned() } else { shown.join(", ") }
 }
 
 /// A path as messages show it.

@@ -1,20 +1,53 @@
 //! Files become layers, images and artifacts in an image layout, the same bytes every time.
 //!
+//! - [`pack_image`] makes an image of folders and tars, each a layer, alone or upon a [`Base`].
+//! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
+//! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
-//! - [`pack_layer`] makes a layer of a folder or a tar: read, hashed and compressed in one pass.
 //!
-//! The bytes depend on names, content, modes and the options given, and on nothing else. Everything is blocking. A
-//! failure names the file at fault and leaves nothing behind; what was left out is a [`Warning`] in the result. The
-//! process's environment is never read.
+//! The bytes depend on names, content, modes and the options given, and on nothing else. Everything is blocking. A failure
+//! names the file at fault, and the layout's index is then as it was; what was left out is a [`Warning`] in the result.
+//! Neither the clock nor the process's environment is ever read.
+//!
+//! ```
+//! use transship_layout::{Layout, Name};
+//! use transship_pack::{ConfigChanges, ImageOptions, pack_image};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let (rootfs, out) = (folder.path().join("rootfs"), folder.path().join("out"));
+//! # std::fs::create_dir(&rootfs)?;
+//! # std::fs::write(rootfs.join("app"), "#!/bin/sh")?;
+//! let layout = Layout::options().build(&out)?;
+//! let options = ImageOptions {
+//!     changes: ConfigChanges { entrypoint: Some(vec!["/app".to_owned()]), ..ConfigChanges::default() },
+//!     ..ImageOptions::default()
+//! };
+//! let image = pack_image(&layout, Some(&Name::short("v1")?), &[&rootfs], &options)?;
+//! layout.finish()?;
+//! assert!(image.warnings.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod artifact;
+mod base;
+mod config;
+mod epoch;
 mod error;
+mod image;
+mod kinds;
 mod layer;
 mod pipeline;
 mod tarball;
 mod walk;
 mod warning;
 
+pub use artifact::{Artifact, ArtifactConfig, ArtifactOptions};
+pub use base::Base;
+pub use config::ConfigChanges;
+pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
+pub use image::{Image, ImageOptions, host_platform, pack_image};
+pub use kinds::files::{File, Files, pack_files};
 pub use layer::{Layer, LayerOptions, pack_layer};
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use walk::Excludes;

@@ -9,7 +9,7 @@ use transship_layout::Layout;
 use transship_pack::{Error, Layer, LayerOptions, TarOptions, Warning, pack_layer, write_tar};
 use transship_spec::{Descriptor, Digest, Kind, MediaType};
 
-use crate::trees::{all_paths, make, nasty};
+use crate::trees::{all_paths, content, make, nasty};
 
 /// The layer of the nasty tree in gzip and zstd at their default levels. A new version of an encoder may change them:
 /// that is a new recipe, and a major release.
@@ -29,12 +29,6 @@ fn pack(layout: &Layout, input: &Path, options: &LayerOptions) -> Result<Layer, 
     let layer = pack_layer(&session, input, options)?;
     session.commit(|_| Ok(())).unwrap();
     Ok(layer)
-}
-
-fn content(layout: &Layout, descriptor: &Descriptor) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    layout.open_blob(descriptor).unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
 }
 
 fn encoded(bytes: &[u8], compression: Compression) -> Vec<u8> {

@@ -1,7 +1,10 @@
 //! What packing promises, tried on real files. Run by root: trees hold devices and owners.
 
-#![expect(clippy::unwrap_used, reason = "these are tests, helpers of theirs included")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers of theirs included")]
 
+mod artifact;
+mod image;
 mod layer;
+mod peers;
 mod tar;
 mod trees;

@@ -5,11 +5,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, makedev, mknodat, utimensat};
+use transship_layout::Layout;
+use transship_spec::{Descriptor, Manifest};
 
 /// One thing in a tree.
 pub(crate) enum Node {
@@ -131,6 +134,29 @@ pub(crate) fn all_paths(at: &Path) -> Vec<PathBuf> {
         paths.push(path);
     }
     paths
+}
+
+/// A layout and everything in it, as `path mode content`, by which two folders are compared.
+pub(crate) fn snapshot(at: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    let describe = |path: PathBuf| {
+        let mode = fs::symlink_metadata(&path).unwrap().permissions().mode();
+        let content = if path.is_dir() { Vec::new() } else { fs::read(&path).unwrap() };
+        (path.strip_prefix(at).unwrap().to_owned(), mode, content)
+    };
+    all_paths(at).into_iter().chain([at.to_owned()]).map(describe).collect()
+}
+
+/// The content of a blob.
+pub(crate) fn content(layout: &Layout, descriptor: &Descriptor) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    layout.open_blob(descriptor).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// The manifest that a layout lists under a name.
+pub(crate) fn manifest(layout: &Layout, name: &str) -> Manifest {
+    let entry = layout.resolve(Some(name)).unwrap();
+    layout.read_document(&entry.descriptor).unwrap().as_manifest().unwrap().clone()
 }
 
 /// The paths in a tar, in its order.

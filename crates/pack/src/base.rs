@@ -1,0 +1,169 @@
+//! What an image is built upon: an image in a layout, of which nothing is lost and no layer is written anew.
+
+use std::io::Read;
+
+use transship_layout::{Entry, Layout, Session};
+use transship_spec::{
+    Annotations, Descriptor, Digest, History, ImageConfig, Manifest, Platform, annotations, platform,
+};
+
+use crate::Error;
+use crate::image::host_platform;
+
+/// The largest config that is read, in bytes.
+const MAX_CONFIG: u64 = 8 << 20;
+/// How deep indexes may lie in indexes.
+const MAX_DEPTH: usize = 32;
+
+/// An image to build upon.
+///
+/// Its layers are carried into the new image's layout: not at all where they are there already, else as a reflink or a
+/// copy. They keep their digests. An image of Docker's media types is a base like any other; the image built upon it is
+/// one of the OCI, and says of its layers, whose bytes are the same, by which OCI type they go (IMG-157). So it can have
+/// annotations and layers in zstd, which Docker's manifests cannot.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The layout that holds it.
+    pub layout: Layout,
+    /// The manifest, or an index with one for the platform wanted.
+    pub descriptor: Descriptor,
+    /// The full name that the new image's annotations are to say (IMG-171).
+    pub name: Option<String>,
+    /// Whether layers that the layout does not hold are left out, with a warning, instead of being an error.
+    pub sparse: bool,
+}
+
+impl Base {
+    /// An entry of a layout, as [`Layout::resolve`] finds it; its full name, if it has one, is said in annotations.
+    #[must_use]
+    pub fn new(layout: &Layout, entry: &Entry) -> Self {
+        Self {
+            layout: layout.clone(),
+            descriptor: entry.descriptor.clone(),
+            name: entry.full_name().map(str::to_owned),
+            sparse: false,
+        }
+    }
+
+    /// Reads manifest and config.
+    pub(crate) fn load(&self, wanted: Option<&Platform>) -> Result<Loaded, Error> {
+        let (digest, manifest) = self.manifest(wanted)?;
+        if !manifest.config.media_type.is_image_config() {
+            return Err(Error::Base(format!(
+                "{digest} is an artifact of type {}",
+                manifest.config.media_type
+            )));
+        }
+        let mut config = ImageConfig::parse(&self.config_bytes(&manifest.config)?)?;
+        if config.diff_ids.len() != manifest.layers.len() {
+            let (ids, layers) = (config.diff_ids.len(), manifest.layers.len());
+            return Err(Error::Base(format!(
+                "the config of {digest} has {ids} diff IDs for {layers} layers"
+            )));
+        }
+        if let Some(wanted) = wanted {
+            if config.platform.fitness(wanted).is_none() {
+                return Err(Error::Platform {
+                    wanted: Box::new(wanted.clone()),
+                    available: vec![config.platform],
+                });
+            }
+            config.platform = wanted.clone();
+        }
+        complete_history(&mut config);
+        let layers = manifest.layers.into_iter().map(as_oci).collect();
+        Ok(Loaded { digest, config, layers })
+    }
+
+    /// The manifest for the platform wanted; without a wish, the only one or the one for this machine.
+    fn manifest(&self, wanted: Option<&Platform>) -> Result<(Digest, Manifest), Error> {
+        let mut descriptor = self.descriptor.clone();
+        for _ in 0..MAX_DEPTH {
+            let document = self.layout.read_document(&descriptor)?;
+            if let Some(manifest) = document.as_manifest() {
+                return Ok((descriptor.digest, manifest.clone()));
+            }
+            let Some(index) = document.as_index() else {
+                return Err(Error::Base(format!("{} is neither a manifest nor an index", descriptor.digest)));
+            };
+            descriptor = choose(&index.manifests, wanted)?.clone();
+        }
+        Err(Error::Base(format!("its indexes lie more than {MAX_DEPTH} deep in each other")))
+    }
+
+    fn config_bytes(&self, config: &Descriptor) -> Result<Vec<u8>, Error> {
+        if config.size > MAX_CONFIG {
+            return Err(transship_spec::Error::Limit {
+                what: "the size of a config in bytes",
+                limit: MAX_CONFIG,
+            })?;
+        }
+        let mut bytes = Vec::new();
+        let reading = self.layout.open_blob(config)?.read_to_end(&mut bytes);
+        reading.map_err(|error| {
+            transship_layout::Error::from_io(error, "reading the config in", self.layout.path())
+        })?;
+        Ok(bytes)
+    }
+
+    /// Sees to it that a layer is in the new image's layout. Tells whether it is.
+    pub(crate) fn carry(&self, session: &Session, layer: &Descriptor) -> Result<bool, Error> {
+        if session.reuse(layer)? {
+            return Ok(true);
+        }
+        let may_be_absent = self.sparse || layer.media_type.is_nondistributable();
+        if may_be_absent && self.layout.size(&layer.digest)?.is_none() {
+            return Ok(false);
+        }
+        session.adopt_from(&self.layout, layer)?;
+        Ok(true)
+    }
+}
+
+/// A base that was read.
+pub(crate) struct Loaded {
+    pub(crate) digest: Digest,
+    pub(crate) config: ImageConfig,
+    /// With the OCI's media types.
+    pub(crate) layers: Vec<Descriptor>,
+}
+
+impl Loaded {
+    /// Says in annotations what the image is built upon (IMG-171).
+    pub(crate) fn annotate(&self, base: &Base, annotations: &mut Annotations) {
+        annotations.insert(annotations::BASE_DIGEST.to_owned(), self.digest.to_string());
+        if let Some(name) = &base.name {
+            annotations.insert(annotations::BASE_NAME.to_owned(), name.clone());
+        }
+    }
+}
+
+fn choose<'a>(members: &'a [Descriptor], wanted: Option<&Platform>) -> Result<&'a Descriptor, Error> {
+    let mut images = members.iter().filter(|member| !platform::is_attestation(member));
+    if let (None, Some(only), None) = (wanted, images.next(), images.next()) {
+        return Ok(only);
+    }
+    let wanted = wanted.cloned().unwrap_or_else(host_platform);
+    platform::select(members, &wanted).ok_or_else(|| Error::Platform {
+        wanted: Box::new(wanted.clone()),
+        available: members
+            .iter()
+            .filter_map(|member| member.platform.clone())
+            .filter(|p| !p.is_unknown())
+            .collect(),
+    })
+}
+
+/// The same content by its OCI type.
+fn as_oci(layer: Descriptor) -> Descriptor {
+    let media_type = layer.media_type.to_oci().unwrap_or(layer.media_type);
+    Descriptor { media_type, ..layer }
+}
+
+/// Where a base has fewer entries of history than layers, ours would be taken for theirs (IMG-98).
+fn complete_history(config: &mut ImageConfig) {
+    let have = config.history.iter().filter(|entry| !entry.empty_layer).count();
+    for _ in have..config.diff_ids.len() {
+        config.history.push(History { comment: Some("of the base image".to_owned()), ..History::default() });
+    }
+}

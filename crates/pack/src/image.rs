@@ -1,0 +1,215 @@
+//! An image: layers, a config that says how to run them, and a manifest that names both.
+
+use std::path::Path;
+
+use transship_layout::{Layout, Name, Session};
+use transship_spec::{
+    Annotations, Descriptor, History, ImageConfig, Manifest, MediaType, Platform, annotations,
+};
+
+use crate::base::{Base, Loaded};
+use crate::config::{ConfigChanges, overlay};
+use crate::epoch::{UNKNOWN_TIME, created};
+use crate::{Error, Layer, LayerOptions, Warning, pack_layer};
+
+/// What the history of an image says of each of its layers that was made here.
+const CREATED_BY: &str = "transship pack image";
+
+/// How to make an image. The default is one for Linux on this machine's processor, made in 1970.
+#[derive(Debug, Clone, Default)]
+pub struct ImageOptions {
+    /// What it runs on: else what the file of config says, else what the base runs on, else [`host_platform`].
+    pub platform: Option<Platform>,
+    /// What it is built upon.
+    pub base: Option<Base>,
+    /// How inputs become layers.
+    pub layer: LayerOptions,
+    /// An image config, whole or in part, whose fields take the place of the base's: the content of a JSON file.
+    pub config_file: Option<Vec<u8>>,
+    /// Changes to how it is run, upon all that.
+    pub changes: ConfigChanges,
+    /// Annotations of the manifest. Those of the base speak of the base, and are not taken over.
+    pub annotations: Annotations,
+    /// When it was made: a date with time and offset (RFC 3339). Else it is `source_date_epoch`, else 1970.
+    pub created: Option<String>,
+    /// The value of `SOURCE_DATE_EPOCH`, which this library does not look for; see
+    /// [`source_date_epoch`](crate::source_date_epoch).
+    pub source_date_epoch: Option<i64>,
+    /// Who made it.
+    pub author: Option<String>,
+}
+
+/// An image in a layout.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Image {
+    /// The manifest, with the image's platform.
+    pub descriptor: Descriptor,
+    /// The config.
+    pub config: Descriptor,
+    /// The layers made of the inputs, in their order; those of the base are not among them.
+    pub layers: Vec<Layer>,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Whether nobody said what it runs on, so that this machine's platform was taken.
+    pub platform_assumed: bool,
+    /// What could not be kept, or is doubtful.
+    pub warnings: Vec<Warning>,
+}
+
+/// Linux on the processor that this program was built for.
+///
+/// ```
+/// assert_eq!(transship_pack::host_platform().os, "linux");
+/// ```
+#[must_use]
+pub fn host_platform() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "x86" => "386",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        "powerpc64" => "ppc64",
+        "loongarch64" => "loong64",
+        other => other,
+    };
+    Platform::new("linux", architecture).normalized()
+}
+
+/// Makes an image of folders and tars, each a layer, in their order, and lists it in the layout: under a name, or without
+/// one.
+///
+/// Nothing is listed before all of it is in place. When this fails, the index is as it was, and nothing is left but,
+/// perhaps, whole blobs of layers that nothing lists.
+///
+/// # Errors
+/// Those of [`pack_layer`]; [`Error::Nothing`] without inputs and base; [`Error::Option`] and [`Error::Spec`] for options
+/// that make no sense, before anything is read; [`Error::Base`] and [`Error::Platform`] for a base that does not serve.
+///
+/// The crate's front page has an example.
+pub fn pack_image(
+    layout: &Layout,
+    name: Option<&Name>,
+    inputs: &[impl AsRef<Path>],
+    options: &ImageOptions,
+) -> Result<Image, Error> {
+    let draft = Draft::new(options, inputs.is_empty())?;
+    let session = layout.begin()?;
+    let image = draft.write(&session, inputs)?;
+    session.commit(|index| match name {
+        Some(name) => index.set(name, &image.descriptor).map(drop),
+        None => index.pin(&image.descriptor).map(drop),
+    })?;
+    Ok(image)
+}
+
+/// An image whose layers are still to be made; whatever can be wrong with options is found before.
+struct Draft<'a> {
+    options: &'a ImageOptions,
+    base: Option<(&'a Base, Loaded)>,
+    config: ImageConfig,
+    created: String,
+    platform_assumed: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(options: &'a ImageOptions, without_inputs: bool) -> Result<Self, Error> {
+        if without_inputs && options.base.is_none() {
+            return Err(Error::Nothing("an image takes at least one folder or tar, or a base"));
+        }
+        let created = created(options.created.as_deref(), options.source_date_epoch)?;
+        let created = created.unwrap_or_else(|| UNKNOWN_TIME.to_owned());
+        let wanted = options.platform.as_ref().map(Platform::normalized);
+        let load = |base: &'a Base| Ok::<_, Error>((base, base.load(wanted.as_ref())?));
+        let base = options.base.as_ref().map(load).transpose()?;
+        let mut config = base.as_ref().map(|(_, loaded)| loaded.config.clone()).unwrap_or_default();
+        if let Some(file) = &options.config_file {
+            overlay(&mut config, file)?;
+        }
+        options.changes.apply(&mut config)?;
+        config.created = Some(created.clone());
+        if options.author.is_some() {
+            config.author.clone_from(&options.author);
+        }
+        let host = host_platform();
+        let platform_assumed = wanted.is_none() && config.platform.architecture.is_empty();
+        match wanted {
+            Some(wanted) => config.platform = wanted,
+            None if platform_assumed => config.platform = Platform { os: config.platform.os, ..host },
+            None => {}
+        }
+        if config.platform.os.is_empty() {
+            config.platform.os = "linux".to_owned();
+        }
+        Ok(Self { options, base, config, created, platform_assumed })
+    }
+
+    fn write(mut self, session: &Session, inputs: &[impl AsRef<Path>]) -> Result<Image, Error> {
+        let mut warnings = reserved(&self.options.annotations);
+        let mut manifest_layers = self.carry_base(session, &mut warnings)?;
+        let mut layers = Vec::new();
+        for input in inputs {
+            let layer = pack_layer(session, input.as_ref(), &self.options.layer)?;
+            self.config.diff_ids.push(layer.diff_id.clone());
+            self.config.history.push(self.history(false));
+            manifest_layers.push(layer.descriptor.clone());
+            warnings.extend_from_slice(&layer.warnings);
+            layers.push(layer);
+        }
+        if inputs.is_empty() {
+            self.config.history.push(self.history(true));
+        }
+        let config = session.put_bytes(MediaType::OCI_CONFIG, &self.config.to_bytes())?;
+        let descriptor = self.write_manifest(session, config.clone(), manifest_layers)?;
+        Ok(Image {
+            descriptor,
+            config,
+            layers,
+            platform: self.config.platform,
+            platform_assumed: self.platform_assumed,
+            warnings,
+        })
+    }
+
+    fn carry_base(&self, session: &Session, warnings: &mut Vec<Warning>) -> Result<Vec<Descriptor>, Error> {
+        let Some((base, loaded)) = &self.base else { return Ok(Vec::new()) };
+        let mut absent = 0;
+        for layer in &loaded.layers {
+            absent += u64::from(!base.carry(session, layer)?);
+        }
+        if absent > 0 {
+            warnings.push(Warning::BaseLayersAbsent(absent));
+        }
+        Ok(loaded.layers.clone())
+    }
+
+    fn history(&self, empty_layer: bool) -> History {
+        History {
+            created: Some(self.created.clone()),
+            created_by: Some(CREATED_BY.to_owned()),
+            author: self.options.author.clone(),
+            comment: None,
+            empty_layer,
+        }
+    }
+
+    fn write_manifest(
+        &self,
+        session: &Session,
+        config: Descriptor,
+        layers: Vec<Descriptor>,
+    ) -> Result<Descriptor, Error> {
+        let mut manifest = Manifest::new(config, layers);
+        if let Some((base, loaded)) = &self.base {
+            loaded.annotate(base, &mut manifest.annotations);
+        }
+        manifest.annotations.extend(self.options.annotations.clone());
+        let descriptor = session.put_document(&manifest.to_document()?)?;
+        // IMG-39: who reads the index alone learns what the image runs on.
+        Ok(Descriptor { platform: Some(self.config.platform.clone()), ..descriptor })
+    }
+}
+
+/// Warnings of keys that the OCI keeps to itself (IMG-166).
+pub(crate) fn reserved(given: &Annotations) -> Vec<Warning> {
+    let undefined = given.keys().filter(|key| annotations::is_undefined_reserved(key));
+    undefined.cloned().map(Warning::ReservedAnnotation).collect()
+}
