@@ -89,6 +89,55 @@ pub fn elements(bytes: &[u8], range: Range<usize>) -> Result<Vec<Range<usize>>, 
     Ok(elements)
 }
 
+/// A member of the outermost object, with the elements of its value where that is an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlined {
+    /// The member.
+    pub member: Member,
+    /// The byte ranges of the elements.
+    pub elements: Option<Vec<Range<usize>>>,
+}
+
+/// All that [`validate`], [`members`] and [`elements`] tell of an object, in one pass: for documents of many megabytes.
+///
+/// # Errors
+/// As [`validate`], and [`Error::Json`] when the value is no object.
+///
+/// ```
+/// use transship_spec::json;
+/// let outline = json::outline(br#"{"a": [1, 22], "b": 3}"#)?;
+/// assert_eq!(outline[0].elements, Some(vec![7..8, 10..12]));
+/// assert_eq!(outline[1].member.name, "b");
+/// # Ok::<(), transship_spec::Error>(())
+/// ```
+pub fn outline(bytes: &[u8]) -> Result<Vec<Outlined>, Error> {
+    let mut scanner = Scanner::new(bytes, 0)?;
+    let mut outline: Vec<Outlined> = Vec::new();
+    scanner.space();
+    scanner.expect(b'{', "no object")?;
+    scanner.sequence(b'}', |scanner| {
+        let start = scanner.at;
+        let name = scanner.string()?.into_owned();
+        let name = String::from_utf8_lossy(&name).into_owned();
+        if outline.iter().any(|other| other.member.name == name) {
+            return Err(scanner.fault("an object that has one name twice"));
+        }
+        scanner.space();
+        scanner.expect(b':', "no colon after a name")?;
+        scanner.space();
+        let value = scanner.at;
+        let elements = match scanner.peek() {
+            Some(b'[') => Some(scanner.array_elements()?),
+            _ => scanner.value(1).map(|()| None)?,
+        };
+        let member = Member { name, range: start..scanner.at, value: value..scanner.at };
+        outline.push(Outlined { member, elements });
+        Ok(())
+    })?;
+    scanner.space();
+    if scanner.at == bytes.len() { Ok(outline) } else { Err(scanner.fault("text after the value")) }
+}
+
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -170,6 +219,19 @@ impl<'a> Scanner<'a> {
     fn array(&mut self, depth: usize) -> Result<(), Error> {
         self.at += 1;
         self.sequence(b']', |scanner| scanner.value(depth + 1))
+    }
+
+    /// The ranges of the elements of an array at the second level.
+    fn array_elements(&mut self) -> Result<Vec<Range<usize>>, Error> {
+        self.at += 1;
+        let mut elements = Vec::new();
+        self.sequence(b']', |scanner| {
+            let start = scanner.at;
+            scanner.value(2)?;
+            elements.push(start..scanner.at);
+            Ok(())
+        })?;
+        Ok(elements)
     }
 
     /// Items between commas, up to and with `close`.
@@ -383,5 +445,30 @@ mod tests {
         let elements = elements(text, members[0].value.clone()).unwrap();
         let slices: Vec<_> = elements.into_iter().map(|range| &text[range]).collect();
         assert_eq!(slices, [&b"1"[..], br#"{"b": 2}"#]);
+    }
+
+    #[test]
+    fn an_outline_is_what_the_others_tell_and_refuses_what_they_refuse() {
+        let text = br#" { "a" : [ 1 , {"b": [2]} ] , "c\n": null, "d":[] } "#;
+        let outline = outline(text).unwrap();
+        let members = members(text, 0..text.len()).unwrap();
+        assert_eq!(outline.iter().map(|o| o.member.clone()).collect::<Vec<_>>(), members);
+        assert_eq!(outline[0].elements, Some(elements(text, members[0].value.clone()).unwrap()));
+        assert_eq!((&outline[1].elements, &outline[2].elements), (&None, &Some(vec![])));
+        let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        for bad in [
+            "",
+            "[]",
+            "{",
+            "{} x",
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            "\u{feff}{}",
+            &deep(MAX_DEPTH),
+        ] {
+            assert!(super::outline(bad.as_bytes()).is_err(), "{bad}");
+            assert!(bad == "[]" || validate(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(super::outline(deep(MAX_DEPTH - 1).as_bytes()).is_ok());
     }
 }
