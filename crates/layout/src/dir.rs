@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 /// What reading does with symbolic links below a layout's root. (Links in the path to the root are always followed.)
@@ -273,11 +273,7 @@ impl Dir {
 
     /// Opens without leaving this folder: `XDEV` for a link that would, `LOOP` for one that may not be followed.
     fn beneath(&self, path: &str, links: Links, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        if links == Links::Refuse {
-            resolve |= ResolveFlags::NO_SYMLINKS;
-        }
-        match openat2(&self.0, path, flags, resolve) {
+        match openat2(&self.0, path, links, flags) {
             // Kernels before 5.6, sandboxes that do not know the call, and a rename that raced with `..`.
             Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG | Errno::AGAIN) => {
                 self.walk(path, links, flags)
@@ -337,12 +333,17 @@ fn components(path: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[cfg(target_os = "linux")]
-fn openat2(dir: &OwnedFd, path: &str, flags: OFlags, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+fn openat2(dir: &OwnedFd, path: &str, links: Links, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    use rustix::fs::ResolveFlags;
+    let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    if links == Links::Refuse {
+        resolve |= ResolveFlags::NO_SYMLINKS;
+    }
     rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn openat2(_: &OwnedFd, _: &str, _: OFlags, _: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+fn openat2(_: &OwnedFd, _: &str, _: Links, _: OFlags) -> rustix::io::Result<OwnedFd> {
     Err(Errno::NOSYS)
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::ops::Range;
 
 use serde_json::value::RawValue;
 use transship_spec::annotations::{CONTAINERD_NAME, REF_NAME};
@@ -9,7 +10,7 @@ use transship_spec::{Descriptor, Digest, json};
 
 use crate::index::{Entry, Index, parse_entry};
 use crate::layout::{INDEX, Inner};
-use crate::names::{Glance, Name, Names, spelling};
+use crate::names::{Glance, Name, Names, spelling, words};
 use crate::{Error, Result};
 
 /// The entries of `index.json` while they are being changed, beneath the lock.
@@ -47,26 +48,28 @@ enum Slot {
     Removed,
 }
 
-/// Which slots bear a name or point at a digest.
+/// Where to look for a name or a digest: slots by words of their names, and by digest. It may lead to slots that do not
+/// fit, or not any more, and so whoever asks looks at each.
 #[derive(Debug, Default)]
 struct Lookup {
-    names: HashMap<String, Vec<usize>>,
-    /// Short names that are but the tag of the full name beside them.
-    hints: HashMap<String, Vec<usize>>,
+    words: HashMap<String, Vec<usize>>,
     digests: HashMap<String, Vec<usize>>,
 }
 
 impl Lookup {
-    fn add(&mut self, slot: usize, digest: String, names: &Names<'_>) {
-        for claim in names.claims() {
-            self.names.entry(claim).or_default().push(slot);
-        }
-        if let (Some(written), Some(_)) = (&names.written, &names.containerd)
-            && names.is_one_name()
+    fn add(&mut self, slot: usize, glance: Glance<'_>) {
+        let mut note = |map: fn(&mut Self) -> &mut HashMap<String, Vec<usize>>, key: &str| match map(self)
+            .get_mut(key)
         {
-            self.hints.entry(written.to_string()).or_default().push(slot);
+            Some(slots) if slots.last() == Some(&slot) => {}
+            Some(slots) => slots.push(slot),
+            None => drop(map(self).insert(key.to_owned(), vec![slot])),
+        };
+        note(|lookup| &mut lookup.digests, &glance.digest);
+        let names = glance.names();
+        for name in [&names.written, &names.containerd].into_iter().flatten() {
+            words(name).for_each(|word| note(|lookup| &mut lookup.words, word));
         }
-        self.digests.entry(digest).or_default().push(slot);
     }
 }
 
@@ -201,18 +204,34 @@ impl<'a> IndexEdit<'a> {
     /// and one entry alone has it.
     fn bearers(&mut self, name: &Name) -> Vec<usize> {
         let key = name.key();
-        let lookup = self.lookup();
-        let get = |map: &HashMap<String, Vec<usize>>| map.get(&key).cloned().unwrap_or_default();
-        let mut slots = get(&lookup.names);
-        if slots.is_empty() {
-            slots = Some(get(&lookup.hints)).filter(|hints| hints.len() == 1).unwrap_or_default();
+        let word = words(&key).next().unwrap_or_default();
+        let mut candidates = self.lookup().words.get(word).cloned().unwrap_or_default();
+        candidates.sort_unstable();
+        candidates.dedup();
+        let glances =
+            candidates.into_iter().filter_map(|slot| Some((slot, Glance::at(self.text(slot)?)?.names())));
+        let (mut bearers, mut hints) = (Vec::new(), Vec::new());
+        for (slot, names) in glances {
+            if names.claims().contains(&key) {
+                bearers.push(slot);
+            } else if names.written.as_deref() == Some(key.as_str()) {
+                hints.push(slot);
+            }
         }
-        slots.sort_unstable();
-        slots
+        if bearers.is_empty() && hints.len() == 1 { hints } else { bearers }
     }
 
     fn pointing_at(&mut self, digest: &Digest) -> Vec<usize> {
-        self.lookup().digests.get(&digest.to_string()).cloned().unwrap_or_default()
+        let digest = digest.to_string();
+        let mut slots = self.lookup().digests.get(&digest).cloned().unwrap_or_default();
+        slots.sort_unstable();
+        slots.dedup();
+        let points = |slot: &usize| {
+            let glance = self.text(*slot).and_then(Glance::at);
+            glance.is_some_and(|glance| glance.digest == digest)
+        };
+        slots.retain(points);
+        slots
     }
 
     /// Whether an entry would have no name left without this one.
@@ -274,13 +293,8 @@ impl<'a> IndexEdit<'a> {
     }
 
     fn put(&mut self, slot: usize, text: String) {
-        self.forget(slot);
-        if let Some(glance) = Glance::at(&text) {
-            let digest = glance.digest.to_string();
-            let names = glance.names();
-            if let Some(lookup) = &mut self.lookup {
-                lookup.add(slot, digest, &names);
-            }
+        if let (Some(lookup), Some(glance)) = (&mut self.lookup, Glance::at(&text)) {
+            lookup.add(slot, glance);
         }
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Slot::Text(text);
@@ -289,30 +303,10 @@ impl<'a> IndexEdit<'a> {
     }
 
     fn remove_slot(&mut self, slot: usize) {
-        self.forget(slot);
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Slot::Removed;
         }
         self.changed = true;
-    }
-
-    /// Takes a slot out of the lookup.
-    fn forget(&mut self, slot: usize) {
-        let Some(text) = self.text(slot).map(str::to_owned) else { return };
-        let (Some(lookup), Some(glance)) = (&mut self.lookup, Glance::at(&text)) else { return };
-        let mut cut = |map: fn(&mut Lookup) -> &mut HashMap<String, Vec<usize>>, key: &str| {
-            if let Some(slots) = map(lookup).get_mut(key) {
-                slots.retain(|&other| other != slot);
-            }
-        };
-        cut(|lookup| &mut lookup.digests, &glance.digest);
-        let names = glance.names();
-        for claim in names.claims() {
-            cut(|lookup| &mut lookup.names, &claim);
-        }
-        if let Some(written) = &names.written {
-            cut(|lookup| &mut lookup.hints, written);
-        }
     }
 
     fn lookup(&mut self) -> &Lookup {
@@ -321,8 +315,7 @@ impl<'a> IndexEdit<'a> {
             let mut lookup = Lookup::default();
             for slot in 0..index.len() {
                 if let Some(glance) = index.glance(slot) {
-                    let digest = glance.digest.to_string();
-                    lookup.add(slot, digest, &glance.names());
+                    lookup.add(slot, glance);
                 }
             }
             lookup
@@ -335,37 +328,45 @@ impl<'a> IndexEdit<'a> {
         let text = self.index.text.as_bytes();
         let old = &self.index.entries;
         let array = self.index.manifests.clone();
-        let is_array = text.get(array.start) == Some(&b'[');
-        let live: Vec<usize> = (0..self.slots.len()).filter(|&slot| self.text(slot).is_some()).collect();
-
+        let lead = old.first().map_or(&b""[..], |first| &text[array.start + 1..first.start]);
         out.write_all(&text[..array.start])?;
         out.write_all(b"[")?;
-        let lead = old.first().map_or(&b""[..], |first| &text[array.start + 1..first.start]);
         let mut previous: Option<usize> = None;
-        for &slot in &live {
-            match previous {
-                // Neighbours as before: what stood between them stands there still.
-                Some(before) if before + 1 == slot && slot < old.len() => {
-                    out.write_all(&text[old[before].end..old[slot].start])?;
+        // Kept entries that follow each other are written in one go, with what stands between them.
+        let mut run: Option<Range<usize>> = None;
+        for slot in 0..self.slots.len() {
+            let Some(entry) = self.text(slot) else { continue };
+            let follows = previous.is_some_and(|before| before + 1 == slot) && slot < old.len();
+            let place = old.get(slot).filter(|_| matches!(self.slots[slot], Slot::Kept));
+            if let (Some(run), Some(place), true) = (&mut run, place, follows) {
+                run.end = place.end;
+            } else {
+                if let Some(run) = run.take() {
+                    out.write_all(&text[run])?;
                 }
-                Some(_) => {
-                    out.write_all(b",")?;
-                    out.write_all(lead)?;
+                match previous {
+                    Some(before) if follows => out.write_all(&text[old[before].end..old[slot].start])?,
+                    Some(_) => {
+                        out.write_all(b",")?;
+                        out.write_all(lead)?;
+                    }
+                    None => out.write_all(lead)?,
                 }
-                None => out.write_all(lead)?,
+                match place {
+                    Some(place) => run = Some(place.clone()),
+                    None => out.write_all(entry.as_bytes())?,
+                }
             }
-            out.write_all(self.text(slot).unwrap_or_default().as_bytes())?;
             previous = Some(slot);
         }
-        let tail = match old.last() {
-            Some(last) if !live.is_empty() => &text[last.end..array.end - 1],
-            _ => b"",
-        };
-        out.write_all(tail)?;
+        if let Some(run) = run {
+            out.write_all(&text[run])?;
+        }
+        if let (Some(last), Some(_)) = (old.last(), previous) {
+            out.write_all(&text[last.end..array.end - 1])?;
+        }
         out.write_all(b"]")?;
-        let rest = &text[array.end..];
-        debug_assert!(is_array || old.is_empty());
-        out.write_all(rest)
+        out.write_all(&text[array.end..])
     }
 }
 

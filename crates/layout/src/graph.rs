@@ -185,7 +185,8 @@ fn is_readable_document(descriptor: &Descriptor) -> bool {
     descriptor.media_type.is_document() && descriptor.digest.is_verifiable()
 }
 
-/// The descriptor of a digest that lies somewhere below `roots`.
+/// The descriptor of a digest that lies somewhere below `roots`. Documents that cannot be read are an error only when it
+/// is not found elsewhere; missing ones are none.
 pub(crate) fn find<'a>(
     source: &dyn Source,
     roots: impl IntoIterator<Item = &'a Descriptor>,
@@ -194,21 +195,19 @@ pub(crate) fn find<'a>(
     let text = digest.to_string();
     let mut stack: Vec<(Descriptor, usize)> = roots.into_iter().map(|root| (root.clone(), 0)).collect();
     let mut seen = HashSet::new();
+    let mut fault = None;
     while let Some((descriptor, depth)) = stack.pop() {
         if !is_readable_document(&descriptor) || !seen.insert(descriptor.digest.clone()) {
             continue;
         }
-        let bytes = match document_bytes(source, &descriptor) {
-            Ok(bytes) => bytes,
-            Err(Error::MissingBlob { .. }) => continue,
-            Err(error) => return Err(error),
+        let document = match mentioning(source, &descriptor, &text) {
+            Ok(Some(document)) => document,
+            Ok(None) | Err(Error::MissingBlob { .. }) => continue,
+            Err(error) => {
+                fault.get_or_insert(error);
+                continue;
+            }
         };
-        let may_hold = contains(&bytes, text.as_bytes()) || bytes.contains(&b'\\');
-        if !may_hold && !descriptor.media_type.is_index() {
-            continue;
-        }
-        let document = Document::verify(bytes, &descriptor)
-            .map_err(|source| Error::Document { digest: descriptor.digest.clone(), source })?;
         for child in document.children() {
             if child.digest == *digest {
                 return Ok(Some(child.clone()));
@@ -218,7 +217,18 @@ pub(crate) fn find<'a>(
             }
         }
     }
-    Ok(None)
+    fault.map_or(Ok(None), Err)
+}
+
+/// A document, if it is an index or has this text in it; others are not parsed.
+fn mentioning(source: &dyn Source, descriptor: &Descriptor, text: &str) -> Result<Option<Document>> {
+    let bytes = document_bytes(source, descriptor)?;
+    let may_hold = contains(&bytes, text.as_bytes()) || bytes.contains(&b'\\');
+    if !may_hold && !descriptor.media_type.is_index() {
+        return Ok(None);
+    }
+    let document = Document::verify(bytes, descriptor);
+    document.map(Some).map_err(|source| Error::Document { digest: descriptor.digest.clone(), source })
 }
 
 /// Which manifests refer to which: see [`referrers_of`].

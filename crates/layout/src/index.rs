@@ -95,22 +95,30 @@ impl Index {
         if text.is_empty() {
             return Err(wrong("it is empty"));
         }
-        json::validate(&text)?;
-        if text.trim_ascii_start().first() != Some(&b'{') {
-            return Err(wrong("it is not an object"));
+        let outline = match text.trim_ascii_start().first() {
+            // Malformed values are told as such, whatever they are.
+            Some(b'{') => json::outline(&text)?,
+            _ => return Err(json::validate(&text).err().unwrap_or_else(|| wrong("it is not an object"))),
+        };
+        let mut schema = None;
+        let mut manifests = None;
+        for json::Outlined { member, elements } in outline {
+            match member.name.as_str() {
+                "schemaVersion" => schema = Some(member.value),
+                "manifests" => manifests = Some((member.value, elements)),
+                _ => {}
+            }
         }
-        let members = json::members(&text, 0..text.len())?;
-        let member = |name: &str| members.iter().find(|member| member.name == name);
-        match member("schemaVersion").map(|member| &text[member.value.clone()]) {
+        match schema.map(|value| &text[value]) {
             Some(b"2") => {}
             Some(_) => return Err(wrong("its schemaVersion is not 2")),
             None => return Err(wrong("it has no schemaVersion")),
         }
-        let manifests = member("manifests").ok_or_else(|| wrong("it has no manifests"))?.value.clone();
-        let entries = match text[manifests.clone()].first() {
-            Some(b'[') => json::elements(&text, manifests.clone())?,
-            Some(b'n') => Vec::new(),
-            _ => return Err(wrong("its manifests are not an array")),
+        let (manifests, entries) = match manifests {
+            Some((value, Some(elements))) => (value, elements),
+            Some((value, None)) if text[value.clone()] == *b"null" => (value, Vec::new()),
+            Some(_) => return Err(wrong("its manifests are not an array")),
+            None => return Err(wrong("it has no manifests")),
         };
         let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8"))?;
         Ok(Self { text, manifests, entries })

@@ -148,7 +148,7 @@ impl<'a> Names<'a> {
     pub(crate) fn is_one_name(&self) -> bool {
         match (&self.written, &self.containerd) {
             (Some(written), Some(full)) => {
-                spelling(written) == spelling(full) || tag_of(full) == Some(written)
+                written == full || tag_of(full) == Some(written) || spelling(written) == spelling(full)
             }
             _ => true,
         }
@@ -169,6 +169,14 @@ impl<'a> Names<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         self.written.is_none() && self.containerd.is_none()
     }
+}
+
+/// The words by one of which every spelling of a name can be looked up: the last one, and `latest` where a tag may have
+/// been left out.
+pub(crate) fn words(name: &str) -> impl Iterator<Item = &str> {
+    let (path, last) = name.rsplit_once(['/', ':']).map_or(("", name), |(path, last)| (path, last));
+    let untagged = name.as_bytes().get(path.len()) == Some(&b'/') && !path.is_empty();
+    std::iter::once(last).chain(untagged.then_some("latest"))
 }
 
 /// The one spelling of a name: full references as [`Reference`] prints them, with a tag; others as they are.
@@ -269,6 +277,16 @@ mod tests {
         assert_eq!(names(Some("r.example/x:v1"), Some("r.example/x:v1")).claims(), ["r.example/x:v1"]);
         assert_eq!(names(Some("stable"), Some("r.example/x:v1")).claims(), ["r.example/x:v1", "stable"]);
         assert_eq!(names(Some("index.docker.io/library/x:v1"), None).claims(), ["docker.io/library/x:v1"]);
+    }
+
+    #[test]
+    fn every_spelling_of_a_name_shares_a_word_with_the_one_spelling() {
+        for name in
+            ["v1", "r.example/x", "r.example/x:v1", "index.docker.io/library/x", "a b:c/d", "", "/", ":"]
+        {
+            let one = spelling(name);
+            assert!(words(name).any(|word| words(&one).next() == Some(word)), "{name}");
+        }
     }
 
     #[test]

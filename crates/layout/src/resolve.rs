@@ -10,7 +10,7 @@ use transship_spec::{Descriptor, Digest, Reference, platform, split_digest};
 
 use crate::index::{Entry, Index};
 use crate::layout::INDEX;
-use crate::names::{Names, full_reference, is_about_a_digest, spelling};
+use crate::names::{Names, full_reference, is_about_a_digest, spelling, words};
 use crate::{Error, Layout, Result, graph};
 
 /// More documents than these are not read to find out what a layout without a named reference is about.
@@ -76,10 +76,11 @@ impl Layout {
     }
 
     fn by_name(&self, index: &Index, reference: &str) -> Result<Vec<Entry>> {
-        // The last word of a name is part of every spelling of it; but for `latest`, which may be left out.
-        let mut words = reference.rsplit(['/', ':']);
-        let last = words.next().unwrap_or(reference);
-        let texts = [last, if last == "latest" { words.next().unwrap_or(last) } else { last }];
+        let texts: Vec<_> = match reference.rsplit_once(['/', ':']) {
+            // A tag that is meant where none is written is looked for by what stands before it.
+            Some((path, "latest")) => vec!["latest", path.rsplit(['/', ':']).next().unwrap_or(path)],
+            _ => words(reference).take(1).collect(),
+        };
         let mut glances = Vec::new();
         for position in index.mentioning(&texts) {
             if let Some(glance) = index.glance(position) {

@@ -265,3 +265,51 @@ fn row_65_a_layout_is_opened_anew_where_another_one_took_its_place() {
     assert!(old.resolve(Some("old")).is_ok());
     assert!(old.reopen().unwrap().resolve(Some("new")).is_ok());
 }
+
+#[test]
+fn layouts_sessions_and_what_they_give_may_go_to_other_threads() {
+    fn check<T: Send + Sync + 'static>() {}
+    check::<Layout>();
+    check::<transship_layout::Session>();
+    check::<transship_layout::BlobWriter>();
+    check::<transship_layout::BlobReader>();
+    check::<transship_layout::Partial>();
+    check::<transship_layout::NewLayout>();
+    check::<Error>();
+}
+
+#[test]
+fn one_session_takes_blobs_from_many_threads() {
+    let (_folder, layout) = layout();
+    let session = layout.begin().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let session = &session;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    // Half of them are the same for all threads.
+                    let content = if n % 2 == 0 { format!("{n}") } else { format!("{thread} {n}") };
+                    session.put_bytes(text(), content.as_bytes()).unwrap();
+                    if n % 10 == 0 {
+                        session.flush().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    session.commit(|_| Ok(())).unwrap();
+    assert_eq!(layout.blobs().unwrap().count(), 25 + 4 * 25);
+}
+
+#[test]
+fn a_writer_that_outlives_its_session_cannot_commit_and_leaves_nothing() {
+    let (folder, layout) = layout();
+    let session = layout.begin().unwrap();
+    let mut writer = session.writer(None).unwrap();
+    writer.push(b"late").unwrap();
+    session.commit(|_| Ok(())).unwrap();
+    assert!(matches!(writer.commit().unwrap_err(), Error::Ended));
+    drop(layout.begin().unwrap());
+    assert_eq!(layout.blobs().unwrap().count(), 0);
+    assert!(!folder.path().join(".transship").exists());
+}
