@@ -67,6 +67,14 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A pattern of names that cannot be used.
+    #[error("{} is not a pattern of names: {reason}", quote(text))]
+    Pattern {
+        /// The pattern.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A rule for names that leads into another registry.
     #[error("{} is not in {registry}, where the copies go", quote(map))]
     MapLeaves {
@@ -90,6 +98,12 @@ pub enum Error {
         place: String,
         /// The tag, name or digest.
         what: String,
+    },
+    /// There is nothing to copy.
+    #[error("{place} holds nothing that has a name")]
+    Nothing {
+        /// The source.
+        place: String,
     },
     /// The source lacks, or holds a wrong copy of, something that the root needs.
     #[error("{place} does not hold a right copy of {digest}: {cause}")]
@@ -149,9 +163,10 @@ impl Error {
             | Self::TwoOnOneName { .. }
             | Self::NameMoves { .. }
             | Self::Map { .. }
+            | Self::Pattern { .. }
             | Self::MapLeaves { .. }
             | Self::OtherDigest { .. } => Kind::Usage,
-            Self::NotFound { .. } | Self::NoPlatform { .. } => Kind::NotFound,
+            Self::NotFound { .. } | Self::NoPlatform { .. } | Self::Nothing { .. } => Kind::NotFound,
             Self::Source { cause, .. } => match cause.kind() {
                 // The name was found; what it stands for is not whole.
                 Kind::NotFound => Kind::Invalid,

@@ -15,7 +15,7 @@ pub(crate) const MAX_DEPTH: usize = 32;
 /// Digests a destination.
 pub(crate) const MAX_NODES: usize = 1_000_000;
 /// Bytes of documents that are kept from planning to copying.
-const KEPT: usize = 8 << 20;
+const KEPT: usize = 4 << 20;
 
 /// The place of a node in its graph.
 pub(crate) type NodeId = usize;
@@ -87,7 +87,7 @@ impl Graph {
         let id = self.nodes.len();
         self.ids.insert((descriptor.digest.clone(), is_document), id);
         self.nodes.push(Node {
-            descriptor: descriptor.clone(),
+            descriptor: slim(descriptor, is_document),
             from,
             root,
             state: State::Unknown,
@@ -160,6 +160,12 @@ impl Graph {
         }
         complete.into_iter().map(|complete| complete == Some(true)).collect()
     }
+}
+
+/// What of a descriptor is needed to find the content: there may be a million of them.
+fn slim(descriptor: &Descriptor, is_document: bool) -> Descriptor {
+    let slim = Descriptor::new(descriptor.media_type.clone(), descriptor.digest.clone(), descriptor.size);
+    Descriptor { data: descriptor.data.clone().filter(|_| is_document), ..slim }
 }
 
 pub(crate) fn too_deep() -> Error {

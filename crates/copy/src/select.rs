@@ -8,7 +8,7 @@ use transship_registry::Client;
 use transship_spec::{Digest, Reference, referrers};
 
 use crate::endpoint::{self, Endpoint, Listed};
-use crate::names::{self, Assigned, Into, Name, Naming};
+use crate::names::{self, Assigned, Called, Into, Name, Naming, Pattern};
 use crate::{Error, Result};
 
 /// Where something comes from.
@@ -71,14 +71,27 @@ pub struct Request {
 pub struct Selection {
     /// How names are found.
     pub naming: Naming,
+    /// Of everything that has a name, only what has a tag or short name that one of these fits; everything if none is
+    /// given.
+    pub tags: Vec<Pattern>,
+    /// And of that, not what one of these fits.
+    pub exclude: Vec<Pattern>,
     /// Move names also to images of other repositories.
     pub force: bool,
+}
+
+impl Selection {
+    fn takes(&self, called: &Called) -> bool {
+        let name = called.short.as_deref().unwrap_or_default();
+        let fits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        (self.tags.is_empty() || fits(&self.tags)) && !fits(&self.exclude)
+    }
 }
 
 /// Names everything that is to be copied. Nothing moves yet; sources are listed where they must be.
 ///
 /// # Errors
-/// Those of [`names::assign`], [`Error::NameMoves`], and those of listing a source or of finding a name in a layout.
+/// Those of [`names::assign`], [`Error::Nothing`], [`Error::NameMoves`], and those of listing a source or of finding a name in a layout.
 ///
 /// ```
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,7 +123,11 @@ pub async fn requests(
                 things.push((Arc::clone(&source.endpoint), listed));
             }
             Select::All => {
-                let named = source.endpoint.named().await?;
+                let mut named = source.endpoint.named().await?;
+                named.retain(|listed| selection.takes(&listed.called));
+                if named.is_empty() {
+                    return Err(Error::Nothing { place: source.endpoint.place().to_string() });
+                }
                 things.extend(named.into_iter().map(|listed| (Arc::clone(&source.endpoint), listed)));
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use transship_layout::Session;
 use transship_registry::{BlobSource, BoxError};
 use transship_spec::Descriptor;
@@ -19,8 +19,10 @@ use crate::{Error, Result};
 const PIECE: usize = 512 << 10;
 /// Pieces of files that wait to be sent; with the one being read and the one being sent it is 2 MiB.
 const WAITING_OUT: usize = 2;
-/// Pieces from the network that wait to be written; each has at most about 64 KiB.
-const WAITING_IN: usize = 32;
+/// KiB from the network that wait to be written. The network's pieces have any size, from a few bytes to 400 KiB and more.
+const WAITING_IN: u32 = 2 << 10;
+/// Pieces of those at most.
+const PIECES_IN: usize = 256;
 /// Smaller blobs are not worth going on with after their download broke: they begin anew.
 const RESUMABLE: u64 = 1 << 20;
 
@@ -61,7 +63,8 @@ pub(crate) struct Intake {
 
 #[derive(Debug)]
 enum Incoming {
-    Piece(Bytes),
+    /// With its share of what may wait.
+    Piece(Bytes, OwnedSemaphorePermit),
     /// The stream ended as it should. Without this, a channel that ends means that the download was given up.
     End,
 }
@@ -76,7 +79,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// The writing thread's side.
     pub(crate) fn intake(&mut self) -> Intake {
-        let (sender, pieces) = mpsc::channel(WAITING_IN);
+        let (sender, pieces) = mpsc::channel(PIECES_IN);
         let (start, wanted) = tokio::sync::oneshot::channel();
         (self.pieces, self.start) = (Some(sender), Some(wanted));
         Intake { start: Some(start), pieces }
@@ -91,10 +94,13 @@ impl Feed {
             offer.events.blob_progress(blob, start);
         }
         let mut content = offer.from.open(blob, start);
+        let room = Arc::new(Semaphore::new(WAITING_IN as usize));
         while let Some(piece) = content.next().await {
             let piece = piece?;
             let length = piece.len() as u64;
-            if sender.send(Incoming::Piece(piece)).await.is_err() {
+            let share = u32::try_from(length >> 10).unwrap_or(u32::MAX).saturating_add(1).min(WAITING_IN);
+            let Ok(share) = Arc::clone(&room).acquire_many_owned(share).await else { return Ok(()) };
+            if sender.send(Incoming::Piece(piece, share)).await.is_err() {
                 return Ok(());
             }
             offer.events.blob_progress(blob, length);
@@ -115,7 +121,7 @@ pub(crate) fn write(session: &Session, blob: &Descriptor, mut intake: Intake) ->
         ask(partial.held());
         while let Some(incoming) = intake.pieces.blocking_recv() {
             match incoming {
-                Incoming::Piece(piece) => partial.push(&piece)?,
+                Incoming::Piece(piece, _share) => partial.push(&piece)?,
                 Incoming::End => {
                     partial.commit()?;
                     return Ok(());
@@ -128,7 +134,7 @@ pub(crate) fn write(session: &Session, blob: &Descriptor, mut intake: Intake) ->
     ask(0);
     while let Some(incoming) = intake.pieces.blocking_recv() {
         match incoming {
-            Incoming::Piece(piece) => writer.push(&piece)?,
+            Incoming::Piece(piece, _share) => writer.push(&piece)?,
             Incoming::End => {
                 writer.commit()?;
                 return Ok(());

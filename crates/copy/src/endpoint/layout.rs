@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, RwLock};
 use transship_layout::{Entry, IndexEdit, Layout, graph};
 use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers};
 
-use super::{Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, Related, Role, Session, blocking};
+use super::{Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, Related, Role, Session, off_the_reactor};
 use crate::events::Placed;
 use crate::names::{Called, Name};
 use crate::{Error, Result, transfer};
@@ -40,7 +40,7 @@ impl LayoutEndpoint {
         work: impl FnOnce(&Layout) -> Result<T, transship_layout::Error> + Send + 'static,
     ) -> Result<T> {
         let layout = self.layout.clone();
-        blocking(move || work(&layout)).await
+        off_the_reactor(move || work(&layout)).await
     }
 
     async fn relations(&self) -> Result<Arc<Relations>> {
@@ -160,7 +160,7 @@ impl Endpoint for LayoutEndpoint {
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>> {
         let (layout, wanted) = (self.layout.clone(), content.to_vec());
         let look = async move {
-            let looked = blocking(move || {
+            let looked = off_the_reactor(move || {
                 Ok::<_, Error>(
                     wanted.iter().map(|content| layout.has(content).map_err(Error::from)).collect(),
                 )
@@ -171,6 +171,11 @@ impl Endpoint for LayoutEndpoint {
             })
         };
         look.boxed()
+    }
+
+    fn size<'a>(&'a self, digest: &'a Digest) -> Pending<'a, Option<u64>> {
+        let digest = digest.clone();
+        self.with(move |layout| layout.size(&digest)).boxed()
     }
 
     fn document<'a>(&'a self, descriptor: &'a Descriptor) -> Pending<'a, Document> {
@@ -252,7 +257,7 @@ impl LayoutSession {
     ) -> Result<T> {
         let pass = Arc::clone(&self.gate).read_owned().await;
         let session = Self::lock(&self.session).clone().ok_or(transship_layout::Error::Ended)?;
-        blocking(move || {
+        off_the_reactor(move || {
             let result = work(&session);
             drop(session);
             drop(pass);
@@ -321,7 +326,7 @@ impl Session for LayoutSession {
             let session = Arc::try_unwrap(session)
                 .map_err(|_| Error::Worker(format!("{} is still being written", self.place)))?;
             let roles = std::mem::take(&mut *Self::lock(&self.roles));
-            blocking(move || {
+            off_the_reactor(move || {
                 let result = session.commit(|index| enter(index, &roles));
                 drop(all_done);
                 result

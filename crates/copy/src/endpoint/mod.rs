@@ -7,6 +7,7 @@
 //! Bytes that an endpoint gives are not hashed on the way out: whoever takes them verifies them, so that every byte is
 //! hashed once.
 
+mod blocking;
 pub(crate) mod layout;
 pub(crate) mod registry;
 
@@ -18,9 +19,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use transship_spec::{Descriptor, Digest, Document, Tag};
 
+pub use self::blocking::{Blocking, blocking};
 use crate::events::{Events, Placed};
 use crate::names::{Called, Name};
 use crate::{Error, Result};
+
+/// Questions under way at once; the client of a registry bounds them further.
+pub(crate) const QUESTIONS: usize = 16;
 
 /// What asynchronous methods of endpoints return.
 pub type Pending<'a, T> = BoxFuture<'a, Result<T>>;
@@ -97,7 +102,7 @@ pub struct Listed {
 }
 
 /// What is wanted to know of what belongs to a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ask {
     /// The manifests that refer to it.
     pub referrers: bool,
@@ -142,6 +147,9 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
 
     /// Which of these are here, by digest and, where that can be known, by size.
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>>;
+
+    /// The size of what has this digest here; none where it is not here.
+    fn size<'a>(&'a self, digest: &'a Digest) -> Pending<'a, Option<u64>>;
 
     /// A manifest or index, verified.
     fn document<'a>(&'a self, descriptor: &'a Descriptor) -> Pending<'a, Document>;
@@ -215,7 +223,7 @@ pub trait Session: Send + Sync + fmt::Debug {
 }
 
 /// Runs blocking work on a thread of its own.
-pub(crate) async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T>
+pub(crate) async fn off_the_reactor<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T>
 where
     T: Send + 'static,
     E: Send + 'static,

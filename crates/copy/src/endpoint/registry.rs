@@ -10,14 +10,12 @@ use tokio::sync::{Mutex, OnceCell};
 use transship_registry::{Repository, TagOrDigest};
 use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers, split_digest};
 
-use super::{Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, Related, Role, Session};
+use super::{Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, QUESTIONS, Related, Role, Session};
 use crate::events::Placed;
 use crate::names::{Called, Name};
 use crate::transfer::Upload;
 use crate::{Error, Result};
 
-/// Questions under way at once; the client of the registry bounds them further.
-const QUESTIONS: usize = 16;
 /// Pages of tags that are read before few manifests are rather asked about one by one.
 const PAGES_FOR_FEW: usize = 2;
 /// Suffixes of digest tags that are asked for where tags are not listed.
@@ -222,6 +220,17 @@ impl Endpoint for RegistryEndpoint {
 
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>> {
         stream::iter(content).map(|content| self.has_one(content)).buffered(QUESTIONS).collect().boxed()
+    }
+
+    fn size<'a>(&'a self, digest: &'a Digest) -> Pending<'a, Option<u64>> {
+        let ask = async move {
+            let which = TagOrDigest::Digest(digest.clone());
+            if let Some(manifest) = self.repository.manifest_head(&which).await? {
+                return Ok(Some(manifest.size));
+            }
+            Ok(self.repository.blob_head(digest).await?.and_then(|head| head.size))
+        };
+        ask.boxed()
     }
 
     fn document<'a>(&'a self, descriptor: &'a Descriptor) -> Pending<'a, Document> {

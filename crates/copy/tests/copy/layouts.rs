@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use transship_copy::names::{Map, Naming};
+use transship_copy::names::{Map, Naming, Pattern};
 use transship_copy::{Error, Options, Referrers, Selection, Status, endpoint, plan, requests};
 use transship_layout::Name;
 use transship_spec::{Descriptor, Kind, MediaType, Platform};
@@ -46,6 +46,20 @@ async fn one_of_many_is_copied_under_a_name_of_its_own() {
     let digest = from.resolve(Some("v2")).unwrap().descriptor.digest;
     assert_eq!(names(&to), BTreeSet::from([("mine".to_owned(), digest.to_string())]));
     assert_eq!(blobs(&to).len(), 4);
+}
+
+#[tokio::test]
+async fn tags_are_chosen_by_patterns() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = images(&folder.path().join("from"), &["v1.0", "v1.1", "v1.1-rc", "v2.0"]);
+    let to = into_layout(&layout(&folder.path().join("to")), "");
+    let pattern = |text| vec![Pattern::parse(text).unwrap()];
+    let selection = Selection { tags: pattern("v1.*"), exclude: pattern("*-rc"), ..Selection::default() };
+    let source = [all(endpoint::layout(from))];
+    let names = requests(&source, &to, &selection).await.unwrap();
+    assert_eq!(names.iter().map(|request| request.name.to_string()).collect::<Vec<_>>(), ["v1.0", "v1.1"]);
+    let nothing = Selection { tags: pattern("v9"), ..Selection::default() };
+    assert_eq!(requests(&source, &to, &nothing).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 #[tokio::test]
@@ -327,7 +341,7 @@ async fn a_short_name_does_not_move_to_the_image_of_another_repository() {
     let source = |name: &str| [one(endpoint::layout(from.clone()), name)];
     assert_done(&copy(&source("r.example/a:v1"), &into_layout(&to, "")).await);
     let naming = Naming { short_names: true, ..Naming::default() };
-    let selection = Selection { naming, force: false };
+    let selection = Selection { naming, ..Selection::default() };
     let refused = requests(&source("r.example/b:v1"), &into_layout(&to, ""), &selection).await.unwrap_err();
     assert!(matches!(refused, Error::NameMoves { .. }), "{refused}");
     let forced = Selection { force: true, ..selection.clone() };
@@ -336,7 +350,7 @@ async fn a_short_name_does_not_move_to_the_image_of_another_repository() {
     let refused = requests(&both, &into_layout(&to, ""), &selection).await.unwrap_err();
     assert!(matches!(refused, Error::TwoOnOneName { .. }), "{refused}");
     let maps = vec![Map::parse("r.example/*=new.example/*").unwrap()];
-    let mapped = Selection { naming: Naming { maps, short_names: false }, force: false };
+    let mapped = Selection { naming: Naming { maps, short_names: false }, ..Selection::default() };
     let named = requests(&both, &into_layout(&to, ""), &mapped).await.unwrap();
     assert_eq!(named[1].name.to_string(), "new.example/b:v1");
 }

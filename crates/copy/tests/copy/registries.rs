@@ -1,6 +1,6 @@
 //! Between layouts and the CNCF registry as Debian ships it.
 
-use transship_copy::{Options, Referrers, Status, endpoint};
+use transship_copy::{Options, Referrers, Selection, Status, endpoint};
 use transship_layout::Name;
 use transship_registry::TagOrDigest;
 use transship_spec::{MediaType, Tag, referrers};
@@ -27,7 +27,7 @@ async fn all_tags_go_there_and_come_back_the_same() {
 
     let to = layout(&folder.path().join("to"));
     let naming = transship_copy::names::Naming { short_names: true, ..Default::default() };
-    let selection = transship_copy::Selection { naming, force: false };
+    let selection = Selection { naming, ..Selection::default() };
     let source = [all(registry.endpoint(&client, "team/app"))];
     let asked = transship_copy::requests(&source, &into_layout(&to, ""), &selection).await.unwrap();
     assert_eq!(requests.take(), [1, 0, 0, 0], "one list of tags");
@@ -177,4 +177,50 @@ async fn an_index_and_its_members_go_there_and_come_back() {
     ];
     assert_done(&copy(&source, &into_layout(&to, "")).await);
     assert_eq!(blobs(&to), blobs(&from));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_blocks_reads_a_registry_like_a_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, requests) = client();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let member = put(&session, &image(&session, 1, &[]));
+    let root = support::index(&session, std::slice::from_ref(&member));
+    let attached = referrer(&session, &member, 2);
+    session
+        .commit(|index| {
+            index.set(&Name::short("v1")?, &root)?;
+            index.add(&attached)
+        })
+        .unwrap();
+    assert_done(&copy(&[all(endpoint::layout(from.clone()))], &registry.destination(&client, "read")).await);
+    let ask = endpoint::Ask { referrers: true, ..endpoint::Ask::default() };
+    let select = transship_copy::Select::One(Some("v1".to_owned()));
+    let runtime = tokio::runtime::Handle::current();
+    let source = endpoint::blocking(registry.endpoint(&client, "read"), runtime, select, ask);
+    requests.take();
+    let (seen, total) = tokio::task::spawn_blocking(move || {
+        let entries = transship_layout::Source::entries(&source).unwrap();
+        assert_eq!(entries[0].tag(), Some("v1"));
+        let roots: Vec<_> = entries.into_iter().map(|entry| entry.descriptor).collect();
+        let found = transship_layout::graph::referrers_of(&source).unwrap();
+        assert_eq!(found.of(&member.digest)[0].digest, attached.digest);
+        let (mut seen, mut total) = (std::collections::BTreeSet::new(), 0);
+        transship_layout::graph::walk(&source, &roots, &mut |node| {
+            seen.insert(node.descriptor.digest.to_string());
+            let mut reader = transship_layout::Source::open(&source, node.descriptor)?;
+            total += std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
+            Ok(())
+        })
+        .unwrap();
+        (seen, total)
+    })
+    .await
+    .unwrap();
+    assert_eq!(seen, blobs(&from));
+    let sizes = seen.iter().map(|digest| std::fs::metadata(blob_path(&from, digest)).unwrap().len());
+    assert_eq!(total, sizes.sum::<u64>());
+    assert_eq!(requests.take()[1], 2, "one for each time that the tag is resolved, and none for blobs");
 }

@@ -1,0 +1,267 @@
+//! Finding out what there is and what is missing, before anything moves.
+//!
+//! Level by level, so that every digest is asked about once and many questions are under way at once: resolve the roots,
+//! see which of them the destination has, read the documents that it lacks, and look for what belongs to them (referrers
+//! and digest tags), which makes new roots.
+
+mod related;
+mod walk;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use transship_spec::{Descriptor, Digest, platform};
+
+use crate::endpoint::{Ask, Endpoint, Listed, Place, QUESTIONS};
+use crate::graph::{Graph, NodeId};
+use crate::names::Name;
+use crate::plan::{Options, Referrers};
+use crate::report::Why;
+use crate::select::Request;
+use crate::{Error, Result};
+
+pub(crate) use self::walk::read_from;
+
+/// Something that is copied with all that it needs, and that is found by a name or through its subject.
+#[derive(Debug)]
+pub(crate) struct Root {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) listed: Listed,
+    pub(crate) name: Name,
+    pub(crate) why: Why,
+    /// The root that this one belongs to, and how many there are above it.
+    pub(crate) parent: Option<usize>,
+    pub(crate) depth: usize,
+    /// The digest that the destination asks for.
+    pub(crate) wanted: Option<Digest>,
+    pub(crate) descriptor: Option<Descriptor>,
+    pub(crate) node: Option<NodeId>,
+    /// Whether the destination has it under its name, or lists it.
+    pub(crate) is_there: bool,
+    pub(crate) failure: Option<Arc<Error>>,
+}
+
+/// A destination and what it is to hold.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    pub(crate) endpoint: usize,
+    pub(crate) graph: Graph,
+    /// Nodes up to here were asked about.
+    related: usize,
+}
+
+/// What was found out.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) endpoints: Vec<Arc<dyn Endpoint>>,
+    pub(crate) spots: Vec<Spot>,
+    pub(crate) roots: Vec<Root>,
+    pub(crate) warnings: Vec<String>,
+    /// What refers to indexes of which one platform is copied.
+    pub(crate) behind: usize,
+    options: Options,
+    /// Referrers and digest tags that are roots already.
+    taken: HashSet<(usize, Digest)>,
+    names: HashSet<(usize, Name)>,
+}
+
+impl Survey {
+    pub(crate) async fn make(requests: Vec<Request>, options: &Options) -> Self {
+        let mut survey = Self {
+            endpoints: Vec::new(),
+            spots: Vec::new(),
+            roots: Vec::new(),
+            warnings: Vec::new(),
+            behind: 0,
+            options: options.clone(),
+            taken: HashSet::new(),
+            names: HashSet::new(),
+        };
+        let mut places = HashMap::new();
+        for request in requests {
+            survey.ask_for(request, &mut places);
+        }
+        let mut done = 0;
+        while done < survey.roots.len() {
+            let new = done..survey.roots.len();
+            done = new.end;
+            survey.resolve(new.clone()).await;
+            survey.look(new.clone()).await;
+            survey.walk(new).await;
+            survey.relate().await;
+        }
+        for spot in &mut survey.spots {
+            spot.graph.measure();
+        }
+        survey
+    }
+
+    fn ask_for(&mut self, request: Request, places: &mut HashMap<Place, usize>) {
+        let mut endpoint = |endpoint: Arc<dyn Endpoint>| {
+            *places.entry(endpoint.place().clone()).or_insert_with(|| {
+                self.endpoints.push(endpoint);
+                self.endpoints.len() - 1
+            })
+        };
+        let (from, to) = (endpoint(request.from), endpoint(request.to));
+        let spot = self.spots.iter().position(|spot| spot.endpoint == to).unwrap_or_else(|| {
+            self.spots.push(Spot { endpoint: to, graph: Graph::default(), related: 0 });
+            self.spots.len() - 1
+        });
+        self.names.insert((spot, request.name.clone()));
+        self.roots.push(Root {
+            from,
+            to: spot,
+            listed: request.listed,
+            name: request.name,
+            why: Why::Asked,
+            parent: None,
+            depth: 0,
+            wanted: request.digest,
+            descriptor: None,
+            node: None,
+            is_there: false,
+            failure: None,
+        });
+    }
+
+    pub(crate) fn source(&self, id: usize) -> &Arc<dyn Endpoint> {
+        &self.endpoints[id]
+    }
+
+    pub(crate) fn destination(&self, spot: usize) -> &Arc<dyn Endpoint> {
+        &self.endpoints[self.spots[spot].endpoint]
+    }
+
+    /// Says what each root is, once; from here on only digests count (row 49).
+    async fn resolve(&mut self, new: Range<usize>) {
+        let this = &*self;
+        let resolve = |id: usize| async move { (id, this.resolve_one(&this.roots[id]).await) };
+        let unknown = new.filter(|id| this.roots[*id].failure.is_none());
+        let resolved: Vec<_> = stream::iter(unknown).map(resolve).buffer_unordered(QUESTIONS).collect().await;
+        for (id, result) in resolved {
+            match result {
+                Ok((descriptor, behind)) => {
+                    if behind > 0 {
+                        let called = &self.roots[id].listed.called;
+                        let text =
+                            format!("{behind} signatures and the like of the index {called} stay behind");
+                        self.warnings.push(text);
+                        self.behind += behind;
+                    }
+                    self.roots[id].descriptor = Some(descriptor);
+                }
+                Err(error) => self.roots[id].failure = Some(Arc::new(error)),
+            }
+        }
+    }
+
+    async fn resolve_one(&self, root: &Root) -> Result<(Descriptor, usize)> {
+        let source = self.source(root.from);
+        let descriptor = source.resolve(&root.listed).await?;
+        if let Some(wanted) = root.wanted.clone().filter(|wanted| *wanted != descriptor.digest) {
+            return Err(Error::OtherDigest { wanted, found: descriptor.digest });
+        }
+        match &self.options.platform {
+            Some(wanted) if root.why == Why::Asked && descriptor.media_type.is_index() => {
+                self.member(source, &descriptor, wanted).await
+            }
+            _ => Ok((descriptor, 0)),
+        }
+    }
+
+    /// The member of an index for a platform, and how much that belongs to the index does not come with it.
+    async fn member(
+        &self,
+        source: &Arc<dyn Endpoint>,
+        descriptor: &Descriptor,
+        wanted: &transship_spec::Platform,
+    ) -> Result<(Descriptor, usize)> {
+        let document = source.document(descriptor).await?;
+        let members = document.as_index().map(|index| index.manifests.as_slice()).unwrap_or_default();
+        let Some(member) = platform::select(members, wanted) else {
+            let names = members.iter().filter_map(|member| member.platform.as_ref()).map(ToString::to_string);
+            let available = names.take(20).collect::<Vec<_>>().join(", ");
+            let (digest, platform) = (descriptor.digest.clone(), wanted.to_string());
+            return Err(Error::NoPlatform { digest, platform, available });
+        };
+        let related = source.related(&descriptor.digest, self.ask(false)).await?;
+        let speaks_of_it = |other: &&Descriptor| {
+            let of = other.annotations.get(transship_spec::annotations::DOCKER_REFERENCE_DIGEST);
+            platform::is_attestation(other) && of.is_some_and(|of| *of == member.digest.to_string())
+        };
+        let attestations = members.iter().filter(speaks_of_it).count();
+        Ok((member.clone(), related.referrers.len() + related.digest_tags.len() + attestations))
+    }
+
+    fn ask(&self, many: bool) -> Ask {
+        let referrers = self.options.referrers != Referrers::None;
+        Ask { referrers, digest_tags: self.options.digest_tags, many }
+    }
+
+    /// Finds out which roots the destinations have under their names: one question each.
+    async fn look(&mut self, new: Range<usize>) {
+        for spot in 0..self.spots.len() {
+            let is_named = |id: &usize| {
+                let root = &self.roots[*id];
+                root.to == spot && root.failure.is_none() && !matches!(root.why, Why::Referrer(_))
+            };
+            let ids: Vec<usize> = new.clone().filter(is_named).collect();
+            let names: Vec<Name> = ids.iter().map(|id| self.roots[*id].name.clone()).collect();
+            let destination = self.destination(spot);
+            let is_local = destination.is_local();
+            let found = destination.find(&names).await;
+            for (id, found) in ids.into_iter().zip(found) {
+                let root = &mut self.roots[id];
+                match found {
+                    Ok(found) => {
+                        let digests = (found.map(|found| found.digest), root.descriptor.as_ref());
+                        root.is_there = matches!(digests, (Some(one), Some(other)) if one == other.digest);
+                    }
+                    Err(error) => root.failure = Some(Arc::new(error)),
+                }
+                // What has no name is only entered, which changes nothing where it is there.
+                root.is_there |= is_local && root.name == Name::Digest;
+            }
+            self.look_for_referrers(spot, new.clone()).await;
+        }
+    }
+
+    /// A registry is asked which referrers it lists, once for each subject that it has.
+    async fn look_for_referrers(&mut self, spot: usize, new: Range<usize>) {
+        let is_local = self.destination(spot).is_local();
+        let mut subjects: HashMap<Digest, Vec<usize>> = HashMap::new();
+        for id in new {
+            let root = &mut self.roots[id];
+            let Why::Referrer(subject) = &root.why else { continue };
+            if root.to != spot || root.failure.is_some() {
+                continue;
+            }
+            let there = self.spots[spot].graph.find(subject, true);
+            if is_local {
+                root.is_there = true;
+            } else if there.is_some_and(|id| self.spots[spot].graph.nodes[id].state.is_present()) {
+                subjects.entry(subject.clone()).or_default().push(id);
+            }
+        }
+        let destination = self.destination(spot);
+        let ask = Ask { referrers: true, digest_tags: false, many: subjects.len() > 1 };
+        let question = |(subject, ids): (Digest, Vec<usize>)| async move {
+            // Where that cannot be known they are put again, which does no harm.
+            let listed = destination.related(&subject, ask).await.unwrap_or_default().referrers;
+            (ids, listed)
+        };
+        let answers: Vec<_> =
+            stream::iter(subjects).map(question).buffer_unordered(QUESTIONS).collect().await;
+        for (ids, listed) in answers {
+            for id in ids {
+                let root = &mut self.roots[id];
+                let digest = root.descriptor.as_ref().map(|descriptor| &descriptor.digest);
+                root.is_there = listed.iter().any(|listed| Some(&listed.digest) == digest);
+            }
+        }
+    }
+}

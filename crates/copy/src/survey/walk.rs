@@ -1,0 +1,213 @@
+//! From roots downwards: which content there is, which of it is missing, and what the documents among it need.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use transship_spec::{Descriptor, Document};
+
+use super::Survey;
+use crate::endpoint::{Endpoint, QUESTIONS};
+use crate::graph::{self, NodeId, State};
+use crate::report::Why;
+use crate::{Error, Result};
+
+/// Documents that are in memory at once while they are read.
+const BATCH: usize = 64;
+
+/// A document that was read for a node of a destination's graph, and whether the destination has it.
+type Read = (usize, NodeId, Result<(Document, State)>);
+
+impl Survey {
+    /// Reads from the new roots downwards, level by level.
+    pub(super) async fn walk(&mut self, new: Range<usize>) {
+        let mut level = Vec::new();
+        for id in new {
+            let root = &self.roots[id];
+            let (Some(descriptor), None) = (root.descriptor.clone(), &root.failure) else { continue };
+            let (spot, is_listed) = (root.to, matches!(root.why, Why::Referrer(_)));
+            let is_there = root.is_there && !self.destination(spot).is_local();
+            let graph = &mut self.spots[spot].graph;
+            let Some((node, is_new)) = graph.enter(&descriptor, root.from, id) else {
+                self.roots[id].failure = Some(Arc::new(graph::too_many()));
+                continue;
+            };
+            if is_new {
+                graph.nodes[node].is_listed = is_listed;
+                level.push((spot, node));
+            }
+            if is_there && matches!(graph.nodes[node].state, State::Unknown) {
+                graph.nodes[node].state = State::Present;
+            }
+            self.roots[id].node = Some(node);
+        }
+        for depth in 0.. {
+            self.check(&level).await;
+            level.retain(|(spot, node)| self.is_to_be_read(*spot, *node));
+            if level.is_empty() {
+                return;
+            }
+            if depth == graph::MAX_DEPTH {
+                for (spot, node) in level {
+                    self.spots[spot].graph.nodes[node].state = State::Broken(Arc::new(graph::too_deep()));
+                }
+                return;
+            }
+            level = self.read(level).await;
+        }
+    }
+
+    fn is_to_be_read(&self, spot: usize, id: NodeId) -> bool {
+        let node = &self.spots[spot].graph.nodes[id];
+        let wanted = match node.state {
+            State::Missing => true,
+            // In a registry a manifest has all that it needs (DIST-62); a layout is looked at.
+            State::Present => {
+                let ask = self.ask(false);
+                self.destination(spot).is_local()
+                    || node.descriptor.media_type.is_index() && (ask.referrers || ask.digest_tags)
+            }
+            _ => false,
+        };
+        node.is_document && wanted
+    }
+
+    /// Finds out which of these nodes the destinations have.
+    async fn check(&mut self, level: &[(usize, NodeId)]) {
+        for spot in 0..self.spots.len() {
+            let mut unknown = Vec::new();
+            for (_, id) in level.iter().filter(|(of, _)| *of == spot) {
+                let node = &self.spots[spot].graph.nodes[*id];
+                if !matches!(node.state, State::Unknown) {
+                    continue;
+                }
+                // Where a mount is tried, nothing is asked before (DIST-182).
+                let (place, from) = (self.destination(spot).place(), self.source(node.from).place());
+                if !node.is_document && place.mountable(from).is_some() && !self.stays_behind(spot, node) {
+                    self.spots[spot].graph.nodes[*id].state = State::Missing;
+                } else {
+                    unknown.push(*id);
+                }
+            }
+            let graph = &self.spots[spot].graph;
+            let content: Vec<Descriptor> =
+                unknown.iter().map(|id| graph.nodes[*id].descriptor.clone()).collect();
+            let found = self.destination(spot).has(&content).await;
+            for (id, found) in unknown.into_iter().zip(found) {
+                let node = &self.spots[spot].graph.nodes[id];
+                let state = match found {
+                    Ok(true) => State::Present,
+                    Ok(false) if self.stays_behind(spot, node) && !self.can_bring(spot, node).await => {
+                        State::LeftOut
+                    }
+                    Ok(false) => State::Missing,
+                    Err(error) => State::Broken(Arc::new(error)),
+                };
+                self.spots[spot].graph.nodes[id].state = state;
+            }
+        }
+    }
+
+    /// Whether content is not to be distributed by us (IMG-150).
+    fn stays_behind(&self, _: usize, node: &graph::Node) -> bool {
+        node.descriptor.media_type.is_nondistributable() && !self.options.nondistributable
+    }
+
+    /// From layout to layout nothing is distributed: what is there comes along.
+    async fn can_bring(&self, spot: usize, node: &graph::Node) -> bool {
+        let source = self.source(node.from);
+        if !source.is_local() || !self.destination(spot).is_local() {
+            return false;
+        }
+        matches!(source.has(std::slice::from_ref(&node.descriptor)).await.as_slice(), [Ok(true)])
+    }
+
+    /// Reads documents, and enters what they need; returns what is new.
+    async fn read(&mut self, level: Vec<(usize, NodeId)>) -> Vec<(usize, NodeId)> {
+        let mut next = Vec::new();
+        // Not all at once: documents have views, and those have a size.
+        for batch in level.chunks(BATCH) {
+            let this = &*self;
+            let read = |(spot, id): &(usize, NodeId)| {
+                let (spot, id) = (*spot, *id);
+                async move { (spot, id, this.read_one(spot, id).await) }
+            };
+            let documents: Vec<Read> = stream::iter(batch).map(read).buffered(QUESTIONS).collect().await;
+            self.enter(documents, &mut next);
+        }
+        next
+    }
+
+    /// Enters what documents need.
+    fn enter(&mut self, documents: Vec<Read>, next: &mut Vec<(usize, NodeId)>) {
+        for (spot, id, result) in documents {
+            let is_local = self.destination(spot).is_local();
+            let graph = &mut self.spots[spot].graph;
+            let (document, state) = match result {
+                Ok(read) => read,
+                Err(error) => {
+                    graph.nodes[id].state = State::Broken(Arc::new(error));
+                    continue;
+                }
+            };
+            let only_documents = state.is_present() && !is_local;
+            graph.nodes[id].state = state;
+            if graph.nodes[id].is_listed {
+                graph.nodes[id].descriptor = document.descriptor();
+            }
+            let (from, root) = (graph.nodes[id].from, graph.nodes[id].root);
+            for child in document.children() {
+                if only_documents && !child.media_type.is_document() {
+                    continue;
+                }
+                let Some((child, is_new)) = graph.enter(child, from, root) else {
+                    graph.nodes[id].state = State::Broken(Arc::new(graph::too_many()));
+                    break;
+                };
+                if is_new {
+                    if only_documents {
+                        graph.nodes[child].state = State::Present;
+                    }
+                    next.push((spot, child));
+                }
+                graph.nodes[id].children.push(child);
+            }
+            if !only_documents {
+                graph.keep(id, document);
+            }
+        }
+    }
+
+    /// A document from where it is cheapest; whether the destination's is right.
+    async fn read_one(&self, spot: usize, id: NodeId) -> Result<(Document, State)> {
+        let (node, destination) = (&self.spots[spot].graph.nodes[id], self.destination(spot));
+        if node.state.is_present()
+            && destination.is_local()
+            && let Ok(document) = destination.document(&node.descriptor).await
+        {
+            return Ok((document, State::Present));
+        }
+        let state = match destination.is_local() {
+            true => State::Missing,
+            false => node.state.clone(),
+        };
+        let source = self.source(node.from);
+        Ok((read_from(source, &node.descriptor, node.is_listed).await?, state))
+    }
+}
+
+/// A document of a source, whose failure names it.
+pub(crate) async fn read_from(
+    source: &Arc<dyn Endpoint>,
+    descriptor: &Descriptor,
+    is_listed: bool,
+) -> Result<Document> {
+    let read = match is_listed {
+        true => source.listed_document(descriptor).await,
+        false => source.document(descriptor).await,
+    };
+    read.map_err(|cause| {
+        let (place, digest) = (source.place().clone(), descriptor.digest.clone());
+        Error::Source { place, digest, cause: Box::new(cause) }
+    })
+}
