@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+mod faults;
 mod layouts;
 mod registries;
 mod support;

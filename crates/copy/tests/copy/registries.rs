@@ -1,9 +1,10 @@
 //! Between layouts and the CNCF registry as Debian ships it.
 
-use transship_copy::{Options, Referrers, Selection, Status, endpoint};
+use transship_copy::{Destination, Options, Referrers, Selection, Status, endpoint};
 use transship_layout::Name;
 use transship_registry::TagOrDigest;
-use transship_spec::{MediaType, Tag, referrers};
+use transship_spec::{MediaType, Reference, Tag, referrers};
+use transship_testkit::{DockerRegistry, TestRegistry};
 
 use crate::support::{self, *};
 
@@ -13,7 +14,7 @@ async fn all_tags_go_there_and_come_back_the_same() {
     let registry = DockerRegistry::start().await;
     let (client, requests) = client();
     let from = images(&folder.path().join("from"), &["v1", "v2", "v3"]);
-    let there = registry.destination(&client, "team/app");
+    let there = support::destination(&registry, &client, "team/app");
     let report = copy(&[all(endpoint::layout(from.clone()))], &there).await;
     assert_done(&report);
     assert_eq!((report.content.copied.count, report.content.manifests.count), (7, 3));
@@ -28,7 +29,7 @@ async fn all_tags_go_there_and_come_back_the_same() {
     let to = layout(&folder.path().join("to"));
     let naming = transship_copy::names::Naming { short_names: true, ..Default::default() };
     let selection = Selection { naming, ..Selection::default() };
-    let source = [all(registry.endpoint(&client, "team/app"))];
+    let source = [all(support::endpoint(&registry, &client, "team/app"))];
     let asked = transship_copy::requests(&source, &into_layout(&to, ""), &selection).await.unwrap();
     assert_eq!(requests.take(), [1, 0, 0, 0], "one list of tags");
     let plain = Options { referrers: Referrers::None, digest_tags: false, ..Options::default() };
@@ -63,11 +64,11 @@ async fn dist_71_referrers_and_digest_tags_go_there_and_come_back() {
             index.add(&nested)
         })
         .unwrap();
-    let there = registry.destination(&client, "signed/app");
+    let there = support::destination(&registry, &client, "signed/app");
     let report = copy(&[one(endpoint::layout(from.clone()), "v1")], &there).await;
     assert_done(&report);
     assert_eq!(report.referrers, 3);
-    let repository = registry.repository(&client, "signed/app");
+    let repository = support::repository(&registry, &client, "signed/app");
     let listed = repository.referrers(&root.digest, None).await.unwrap();
     assert_eq!(listed.iter().map(|listed| &listed.digest).collect::<Vec<_>>(), [&attached.digest]);
     requests.take();
@@ -87,9 +88,10 @@ async fn dist_71_referrers_and_digest_tags_go_there_and_come_back() {
     let listed = repository.referrers(&root.digest, None).await.unwrap();
     assert_eq!(listed.len(), 2);
 
-    for select in
-        [one(registry.endpoint(&client, "signed/app"), "v1"), all(registry.endpoint(&client, "signed/app"))]
-    {
+    for select in [
+        one(support::endpoint(&registry, &client, "signed/app"), "v1"),
+        all(support::endpoint(&registry, &client, "signed/app")),
+    ] {
         let place = tempfile::tempdir().unwrap();
         let to = layout(&place.path().join("to"));
         let report = copy(&[select], &into_layout(&to, "")).await;
@@ -107,10 +109,12 @@ async fn dist_50_within_one_registry_blobs_are_mounted() {
     let registry = DockerRegistry::start().await;
     let (client, requests) = client();
     let from = images(&folder.path().join("from"), &["v1"]);
-    assert_done(&copy(&[all(endpoint::layout(from))], &registry.destination(&client, "one")).await);
+    assert_done(
+        &copy(&[all(endpoint::layout(from))], &support::destination(&registry, &client, "one")).await,
+    );
     requests.take();
-    let source = [one(registry.endpoint(&client, "one"), "v1")];
-    let report = copy(&source, &registry.destination(&client, "two")).await;
+    let source = [one(support::endpoint(&registry, &client, "one"), "v1")];
+    let report = copy(&source, &support::destination(&registry, &client, "two")).await;
     assert_done(&report);
     assert_eq!((report.content.copied.count, report.content.mounted.count), (0, 3));
     let [_, _, post, put] = requests.take();
@@ -123,12 +127,14 @@ async fn a_layer_of_two_repositories_is_sent_to_a_registry_once() {
     let registry = DockerRegistry::start().await;
     let (client, _) = client();
     let from = images(&folder.path().join("from"), &["h.example/a:v1", "h.example/b/c:v1"]);
-    let report = copy(&[all(endpoint::layout(from.clone()))], &registry.destination(&client, "mirror")).await;
+    let report =
+        copy(&[all(endpoint::layout(from.clone()))], &support::destination(&registry, &client, "mirror"))
+            .await;
     assert_done(&report);
     assert_eq!((report.content.copied.count, report.content.mounted.count), (5, 1));
     for (path, name) in [("mirror/a", "h.example/a:v1"), ("mirror/b/c", "h.example/b/c:v1")] {
         let tag = TagOrDigest::Tag(Tag::parse("v1").unwrap());
-        let there = registry.repository(&client, path).manifest_head(&tag).await.unwrap().unwrap();
+        let there = support::repository(&registry, &client, path).manifest_head(&tag).await.unwrap().unwrap();
         assert_eq!(there.digest, from.resolve(Some(name)).unwrap().descriptor.digest);
     }
 }
@@ -136,8 +142,10 @@ async fn a_layer_of_two_repositories_is_sent_to_a_registry_once() {
 #[tokio::test]
 async fn img_150_what_may_not_be_distributed_is_not_uploaded() {
     let folder = tempfile::tempdir().unwrap();
-    let registry = DockerRegistry::start().await;
+    let registry = TestRegistry::start().await;
     let (client, _) = client();
+    let reference = Reference::parse(&registry.reference("foreign")).unwrap();
+    let there = Destination::Registry { client: client.clone(), reference };
     let from = layout(&folder.path().join("from"));
     let session = from.begin().unwrap();
     let foreign = MediaType::parse("application/vnd.oci.image.layer.nondistributable.v1.tar").unwrap();
@@ -145,10 +153,11 @@ async fn img_150_what_may_not_be_distributed_is_not_uploaded() {
     layer.urls = vec!["https://r.example/layer".to_owned()];
     let root = put(&session, &image(&session, 1, &[layer.clone()]));
     session.commit(|index| index.set(&Name::short("v1")?, &root)).unwrap();
-    let report = copy(&[all(endpoint::layout(from))], &registry.destination(&client, "foreign")).await;
+    let report = copy(&[all(endpoint::layout(from))], &there).await;
     assert_done(&report);
     assert_eq!(report.left_out.nondistributable.count, 1);
-    let head = registry.repository(&client, "foreign").blob_head(&layer.digest).await.unwrap();
+    let repository = client.repository(&registry.address(), "foreign").unwrap();
+    let head = repository.blob_head(&layer.digest).await.unwrap();
     assert_eq!(head, None);
 }
 
@@ -167,13 +176,13 @@ async fn an_index_and_its_members_go_there_and_come_back() {
             index.set(&Name::short("member")?, &members[0])
         })
         .unwrap();
-    let there = registry.destination(&client, "multi");
+    let there = support::destination(&registry, &client, "multi");
     assert_done(&copy(&[all(endpoint::layout(from.clone()))], &there).await);
     requests.take();
     let to = layout(&folder.path().join("to"));
     let source = [
-        one(registry.endpoint(&client, "multi"), "multi"),
-        one(registry.endpoint(&client, "multi"), "member"),
+        one(support::endpoint(&registry, &client, "multi"), "multi"),
+        one(support::endpoint(&registry, &client, "multi"), "member"),
     ];
     assert_done(&copy(&source, &into_layout(&to, "")).await);
     assert_eq!(blobs(&to), blobs(&from));
@@ -195,11 +204,14 @@ async fn code_that_blocks_reads_a_registry_like_a_layout() {
             index.add(&attached)
         })
         .unwrap();
-    assert_done(&copy(&[all(endpoint::layout(from.clone()))], &registry.destination(&client, "read")).await);
+    assert_done(
+        &copy(&[all(endpoint::layout(from.clone()))], &support::destination(&registry, &client, "read"))
+            .await,
+    );
     let ask = endpoint::Ask { referrers: true, ..endpoint::Ask::default() };
     let select = transship_copy::Select::One(Some("v1".to_owned()));
     let runtime = tokio::runtime::Handle::current();
-    let source = endpoint::blocking(registry.endpoint(&client, "read"), runtime, select, ask);
+    let source = endpoint::blocking(support::endpoint(&registry, &client, "read"), runtime, select, ask);
     requests.take();
     let (seen, total) = tokio::task::spawn_blocking(move || {
         let entries = transship_layout::Source::entries(&source).unwrap();

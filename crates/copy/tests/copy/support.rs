@@ -1,9 +1,7 @@
-//! What the tests share: small images in layouts, a registry that Debian ships, and short ways to copy.
+//! What the tests share: small images in layouts, and short ways to copy.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use transship_copy::{
 use transship_layout::{Layout, Name, Session};
 use transship_registry::{Client, Repository, Retry, Settings};
 use transship_spec::{Annotations, Descriptor, Index, Manifest, MediaType, Reference};
+use transship_testkit::DockerRegistry;
 
 pub(crate) fn layout(path: &Path) -> Layout {
     Layout::options().durability(transship_layout::Durability::None).open_or_create(path).unwrap()
@@ -161,57 +160,19 @@ pub(crate) fn client() -> (Client, Arc<Requests>) {
     (Client::new(settings).unwrap(), requests)
 }
 
-/// The CNCF registry as Debian ships it, on a loopback port, with its storage in a temporary folder.
-pub(crate) struct DockerRegistry {
-    process: Child,
-    pub(crate) address: String,
-    _folder: tempfile::TempDir,
+/// A repository of the CNCF registry as a source.
+pub(crate) fn endpoint(registry: &DockerRegistry, client: &Client, name: &str) -> Arc<dyn Endpoint> {
+    endpoint::registry(repository(registry, client, name))
 }
 
-impl Drop for DockerRegistry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+pub(crate) fn repository(registry: &DockerRegistry, client: &Client, name: &str) -> Repository {
+    client.repository(registry.address(), name).unwrap()
 }
 
-impl DockerRegistry {
-    pub(crate) async fn start() -> Self {
-        let program = Path::new("/usr/bin/docker-registry");
-        assert!(program.exists(), "missing: apt-get install docker-registry");
-        let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let text = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n\
-             validation:\n  manifests:\n    urls:\n      allow: ['.*']\n",
-            folder.path().join("storage").display()
-        );
-        let config = folder.path().join("config.yml");
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(program);
-        let command = command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { process: command.spawn().unwrap(), address, _folder: folder };
-        let answers = async {
-            while tokio::net::TcpStream::connect(&registry.address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), answers).await.unwrap();
-        registry
-    }
-
-    pub(crate) fn repository(&self, client: &Client, name: &str) -> Repository {
-        client.repository(&self.address, name).unwrap()
-    }
-
-    pub(crate) fn endpoint(&self, client: &Client, name: &str) -> Arc<dyn Endpoint> {
-        endpoint::registry(self.repository(client, name))
-    }
-
-    pub(crate) fn destination(&self, client: &Client, reference: &str) -> Destination {
-        let reference = Reference::parse(&format!("{}/{reference}", self.address)).unwrap();
-        Destination::Registry { client: client.clone(), reference }
-    }
+/// A repository of the CNCF registry, or what lies below it, as a destination.
+pub(crate) fn destination(registry: &DockerRegistry, client: &Client, rest: &str) -> Destination {
+    let reference = Reference::parse(&registry.reference(rest)).unwrap();
+    Destination::Registry { client: client.clone(), reference }
 }
 
 /// Counts what it is told.
