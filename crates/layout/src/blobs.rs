@@ -182,30 +182,54 @@ impl Inner {
     ///
     /// What is no file, or cannot be read by the links policy, is not right: writing the blob puts a file in its place.
     pub(crate) fn right_blob(&self, descriptor: &Descriptor) -> Result<Option<FileState>> {
+        // Other writers of the same blob put their file in the place of the one that we look at; not without end.
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            match self.look_at_blob(descriptor)? {
+                Look::Right(state) => return Ok(Some(state)),
+                Look::Wrong => return Ok(None),
+                Look::Replaced => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn look_at_blob(&self, descriptor: &Descriptor) -> Result<Look> {
         let name = blob_path(&descriptor.digest);
         let opened = match self.read(&name) {
             Err(Error::Unsafe { .. }) => None,
             other => other?,
         };
         let Some(opened) = opened.filter(|opened| opened.state.size == descriptor.size) else {
-            return Ok(None);
+            return Ok(Look::Wrong);
         };
         if self.stamps.vouch(self, &descriptor.digest, &opened.state) {
-            return Ok(Some(opened.state));
+            return Ok(Look::Right(opened.state));
         }
         let file = File::from(opened.fd);
         let verdict = verify_file(&file, descriptor).map_err(Error::storage("reading", self.at(&name)))?;
         let after = FileState::of(&file).map_err(Error::storage("reading", self.at(&name)))?;
-        if verdict.is_err() || after != opened.state {
-            return Ok(None);
+        if after != opened.state {
+            return Ok(Look::Replaced);
+        }
+        if verdict.is_err() {
+            return Ok(Look::Wrong);
         }
         if self.is_durable() {
             // Whoever wrote it may have left that to the system.
             file.sync_data().map_err(Error::storage("making durable", self.at(&name)))?;
         }
         self.stamps.note(&descriptor.digest, &after);
-        Ok(Some(after))
+        Ok(Look::Right(after))
     }
+}
+
+/// What one look at a blob has shown.
+enum Look {
+    Right(FileState),
+    Wrong,
+    /// The file changed, or was replaced, while it was looked at.
+    Replaced,
 }
 
 /// Hashes a file from where it stands. The outer error is one of reading, the inner one says that the content is wrong.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::dir::FileState;
 use crate::layout::Inner;
-use crate::scratch::Scratch;
+use crate::scratch::{FOLDER, Scratch};
 use crate::{Error, Result};
 
 /// The lock file's name in the scratch folder.
@@ -57,6 +57,9 @@ impl Lock {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy(holder(&file))),
             Err(TryLockError::Error(source)) if !inner.options.single_writer => {
+                // It is of no use here, and nothing should be left by what could not begin.
+                let _ = folder.remove_file(FILE);
+                let _ = inner.root.remove_dir(FOLDER);
                 return Err(Error::Locking { path: inner.at(".transship/lock"), source });
             }
             Err(TryLockError::Error(_)) | Ok(()) => {}

@@ -259,3 +259,22 @@ fn row_1_2_3_a_process_killed_at_any_time_leaves_a_sound_layout_and_loses_nothin
     };
     assert_eq!((left("tmp"), left("leases")), (0, 0));
 }
+
+#[test]
+fn writers_of_the_same_blobs_do_not_take_each_others_for_vanished() {
+    let (folder, layout) = layout();
+    for round in 0..6 {
+        std::fs::remove_dir_all(folder.path().join("blobs/sha256")).unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let layout = &layout;
+                scope.spawn(move || {
+                    let session = layout.begin().unwrap();
+                    let blobs: Vec<_> = (0..20u8).map(|n| session.put_bytes(text(), &[n]).unwrap()).collect();
+                    session.commit(|index| index.set(&short(&format!("{round}-{n}")), &blobs[0])).unwrap();
+                });
+            }
+        });
+    }
+    assert_eq!(names(&layout).len(), 48);
+}
