@@ -1,3 +1,5 @@
-//! The `transship` command.
+//! The `transship` program: all of it is in the library beside.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    transship_cli::main()
+}

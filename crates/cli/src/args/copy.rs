@@ -1,0 +1,89 @@
+//! `copy`, and the answers to `push` and `pull`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use transship_spec::Platform;
+
+use super::shared::{
+    Concurrency, Formatted, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing,
+};
+
+/// `transship copy`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    transship copy oci:out:v1 docker://localhost:5000/team/app:v1\n  \
+    transship copy --all-tags docker://localhost:5000/team/app oci:mirror\n\n\
+    Only what is missing moves, each blob once; names come last. A destination without a REF gets the source's: a layout \
+    the whole reference, a repository the tag. Several sources into a registry keep their path: h/a/b:v becomes \
+    DEST/a/b:v. What stops on the way goes on with the same command.")]
+pub struct Copy {
+    /// What to copy; the last location is where to
+    #[arg(value_name = "SOURCE… DEST", required = true)]
+    pub(crate) locations: Vec<String>,
+    /// Copy every tag or named entry of each source
+    #[arg(long, help_heading = "What to copy")]
+    pub(crate) all_tags: bool,
+    /// Copy only the tags that match GLOB
+    #[arg(long, value_name = "GLOB", help_heading = "What to copy")]
+    pub(crate) tags: Vec<String>,
+    /// Leave out the tags that match GLOB
+    #[arg(long, value_name = "GLOB", help_heading = "What to copy")]
+    pub(crate) exclude: Vec<String>,
+    /// Copy what FILE lists, one location a line; # begins a comment
+    #[arg(long, value_name = "FILE", help_heading = "What to copy")]
+    pub(crate) images: Option<PathBuf>,
+    /// Copy only the image for this platform out of an index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", help_heading = "What to copy")]
+    pub(crate) platform: Option<Platform>,
+    /// Which referrers (signatures, SBOMs …) come along: all, none, or artifact types
+    #[arg(long, value_name = "all|none|TYPE,…", default_value = "all", help_heading = "What to copy")]
+    pub(crate) referrers: String,
+    /// Whether tags made of a digest (cosign's .sig, .att, .sbom) come along
+    #[arg(
+        long, value_name = "true|false", default_value_t = true, num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "What to copy"
+    )]
+    pub(crate) digest_tags: bool,
+    /// Call what matches FROM by the name TO; a * in TO is what it stood for in FROM
+    #[arg(long, value_name = "FROM=TO", help_heading = "What to call it")]
+    pub(crate) map: Vec<String>,
+    /// Call entries of a layout by the tag alone
+    #[arg(long, help_heading = "What to call it")]
+    pub(crate) short_names: bool,
+    /// Move a name even if an image of another repository bears it
+    #[arg(long, help_heading = "What to call it")]
+    pub(crate) force: bool,
+    /// Print what would move, with bytes, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Stop at the first thing that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    #[command(flatten)]
+    pub(crate) concurrency: Concurrency,
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) progress: ProgressFlag,
+    #[command(flatten)]
+    pub(crate) files: ResultFiles,
+    /// Write what was done as JSON to FILE, also if something failed
+    #[arg(long, value_name = "FILE", help_heading = "Output options")]
+    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+/// What was typed after `push` or `pull`.
+#[derive(Debug, Args)]
+pub struct Refused {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}

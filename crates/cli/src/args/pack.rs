@@ -1,0 +1,217 @@
+//! `pack image` and `pack files`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use transship_spec::{MediaType, Platform};
+
+use super::shared::{Formatted, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing};
+use super::values::pair;
+
+/// `transship pack`.
+#[derive(Debug, Subcommand)]
+pub enum PackCommand {
+    /// Directories and tars become layers, in order, and an image
+    Image(Box<PackImage>),
+    /// Files become an artifact
+    Files(Box<PackFiles>),
+}
+
+/// `transship pack image`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    transship pack image ./rootfs --to oci:out:v1\n  \
+    transship pack image ./rootfs --entrypoint /bin/app --env PORT=80 --to docker://localhost:5000/team/app:v1\n\n\
+    The same input and options give the same bytes: times are zero and owners 0:0 unless told otherwise. --mtime zero \
+    breaks caches that compare times of files (Python's .pyc, ETags of web servers, make); --mtime clamp keeps times up \
+    to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte. A GLOB without a slash is a name at any depth (*.pyc), one \
+    with a slash a path from the top of the directory (/build). A layout that is not there is made.")]
+pub struct PackImage {
+    #[command(flatten)]
+    pub(crate) inputs: ImageInputs,
+    #[command(flatten)]
+    pub(crate) tree: Tree,
+    #[command(flatten)]
+    pub(crate) runtime: Runtime,
+    /// Annotate the manifest
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = "Image options")]
+    pub(crate) annotation: Vec<(String, String)>,
+    /// When the image was made (RFC 3339); default: SOURCE_DATE_EPOCH, else 1970
+    #[arg(long, value_name = "TIME", help_heading = "Image options")]
+    pub(crate) created: Option<String>,
+    #[command(flatten)]
+    pub(crate) out: PackOutput,
+}
+
+/// What an image is made of.
+#[derive(Debug, Args)]
+pub(crate) struct ImageInputs {
+    /// Directories and tars (plain, gzip or zstd), each a layer
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Put the layers on top of this image of a layout
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) from: Option<String>,
+    /// Do without layers of that image which its layout does not hold
+    #[arg(long, requires = "from")]
+    pub(crate) sparse: bool,
+    /// What the image runs on; default: the base's, else linux and this machine's processor
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+    /// How layers are compressed
+    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Layer options")]
+    pub(crate) compression: Compression,
+    /// How hard to compress
+    #[arg(long, value_name = "N", help_heading = "Layer options")]
+    pub(crate) level: Option<i32>,
+    /// Refuse to make layers by any other recipe than NAME; --format json tells a layer's recipe
+    #[arg(long, value_name = "NAME", help_heading = "Layer options")]
+    pub(crate) recipe: Option<String>,
+    /// Threads that compress; default: one for each processor
+    #[arg(long, value_name = "N", value_parser = super::values::at_least_one, help_heading = "Layer options")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// How layers are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compression {
+    #[default]
+    Gzip,
+    Zstd,
+    None,
+}
+
+/// How a directory becomes a layer.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Layer options")]
+pub(crate) struct Tree {
+    /// The owner of all files, or keep
+    #[arg(long, value_name = "UID:GID|keep", default_value = "0:0")]
+    pub(crate) owner: transship_pack::Owner,
+    /// Modes of files; normal is 0755 and 0644 without setuid
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) mode: Mode,
+    /// Times of files; clamp keeps those up to SOURCE_DATE_EPOCH
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) mtime: Mtime,
+    /// Pack what links lead to
+    #[arg(long)]
+    pub(crate) dereference: bool,
+    /// Leave out what matches GLOB
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Leave out what FILE lists, one GLOB a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore_file: Option<PathBuf>,
+}
+
+/// Modes of files in a layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    #[default]
+    Keep,
+    Normal,
+}
+
+/// Times of files in a layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mtime {
+    #[default]
+    Zero,
+    Clamp,
+    Keep,
+}
+
+/// How an image is to be run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Image options")]
+pub(crate) struct Runtime {
+    /// The program: one word (repeatable), or a JSON array
+    #[arg(long, value_name = "WORD|JSON", allow_hyphen_values = true)]
+    pub(crate) entrypoint: Vec<String>,
+    /// Its arguments: one word (repeatable), or a JSON array
+    #[arg(long, value_name = "WORD|JSON", allow_hyphen_values = true)]
+    pub(crate) cmd: Vec<String>,
+    /// Set a variable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Set the variables in FILE, one NAME=VALUE a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// The folder in which the program starts
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// The user that runs it
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<String>,
+    /// A port that it listens on
+    #[arg(long, value_name = "PORT[/PROTOCOL]")]
+    pub(crate) expose: Vec<String>,
+    /// A folder that holds data of its own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) volume: Vec<String>,
+    /// Label the image
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// Label the image with what FILE lists, one NAME=VALUE a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) label_file: Vec<PathBuf>,
+    /// The signal that asks the program to end
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+    /// Begin with the image config in FILE (JSON, whole or in part)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// `transship pack files`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    transship pack files sbom.json:application/spdx+json --artifact-type application/spdx+json --to oci:out:sbom\n  \
+    transship pack files docs/readme.md=README.md --to docker://localhost:5000/team/docs:v1\n\n\
+    TYPE is what follows the last : if it is a media type. The title is the name under which the file is found again; an \
+    absolute path, or one with .., needs TITLE=.")]
+pub struct PackFiles {
+    /// Files, each a blob with its title
+    #[arg(value_name = "[TITLE=]FILE[:TYPE]", required = true)]
+    pub(crate) inputs: Vec<transship_pack::File>,
+    /// What sort of artifact it is
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) artifact_type: Option<MediaType>,
+    /// Use FILE as the config
+    #[arg(long, value_name = "FILE[:TYPE]")]
+    pub(crate) config: Option<String>,
+    /// What the artifact refers to
+    #[arg(long, value_name = "LOCATION|DESCRIPTOR.json")]
+    pub(crate) subject: Option<String>,
+    /// Annotate the manifest
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) annotation: Vec<(String, String)>,
+    /// When the artifact was made (RFC 3339); default: SOURCE_DATE_EPOCH, else nothing
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created: Option<String>,
+    #[command(flatten)]
+    pub(crate) out: PackOutput,
+}
+
+/// Where the result goes.
+#[derive(Debug, Args)]
+pub(crate) struct PackOutput {
+    /// Where to put it: a layout (made if it is not there) or a registry
+    #[arg(short, long, value_name = "LOCATION")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) progress: ProgressFlag,
+    #[command(flatten)]
+    pub(crate) files: ResultFiles,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}

@@ -1,0 +1,141 @@
+//! Flags that several commands have, in groups: a command takes a group only if all of it means something there.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::values::{ForHost, at_least_one};
+
+/// How much is said.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Verbosity {
+    /// Say nothing but the result and errors
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output options")]
+    pub(crate) quiet: bool,
+    /// Say more: every blob, every warning's cause, every request that is tried again
+    #[arg(short, long, help_heading = "Output options")]
+    pub(crate) verbose: bool,
+}
+
+/// The form of the result.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Formatted {
+    /// The form of the result; json is one document, with a versioned schema
+    #[arg(long, value_enum, default_value_t, value_name = "FORM", help_heading = "Output options")]
+    pub(crate) format: Format,
+}
+
+/// A form of the result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ProgressFlag {
+    /// How progress is shown on standard error: auto is bar on a terminal and else plain; json is one event a line
+    #[arg(long, value_enum, default_value_t, value_name = "MODE", help_heading = "Output options")]
+    pub(crate) progress: ProgressMode,
+}
+
+/// A way to show progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    #[default]
+    Auto,
+    Bar,
+    Plain,
+    Json,
+    None,
+}
+
+/// Files in which the result is put, too.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ResultFiles {
+    /// Write the digest to FILE, once all is done
+    #[arg(long, value_name = "FILE", help_heading = "Output options")]
+    pub(crate) digest_file: Option<PathBuf>,
+    /// Write the descriptor as JSON to FILE, once all is done
+    #[arg(long, value_name = "FILE", help_heading = "Output options")]
+    pub(crate) descriptor_file: Option<PathBuf>,
+}
+
+/// How registries are reached. Nothing of it is looked at where all locations are local.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct NetworkFlags {
+    /// Take credentials from FILE, in the form of Docker's config.json or podman's auth.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authfile: Option<PathBuf>,
+    /// Trust the certificates of authorities in FILE (PEM)
+    #[arg(long, value_name = "[HOST=]FILE")]
+    pub(crate) ca_file: Vec<ForHost>,
+    /// Show the registry the certificate in FILE (PEM)
+    #[arg(long, value_name = "[HOST=]FILE", requires = "key")]
+    pub(crate) cert: Vec<ForHost>,
+    /// The key of --cert (PEM)
+    #[arg(long, value_name = "[HOST=]FILE", requires = "cert")]
+    pub(crate) key: Vec<ForHost>,
+    /// Do not check the registry's certificate
+    #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) insecure: Vec<String>,
+    /// Speak plain HTTP; localhost and loopback addresses do so unasked
+    #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) plain_http: Vec<String>,
+    /// Send a request again up to N times, if that may help
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) retries: u32,
+    /// Refuse to use the network (also with TRANSSHIP_OFFLINE=1)
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// How many transfers there are at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct Concurrency {
+    /// Transfers under way at once
+    #[arg(long, value_name = "N", default_value = "6", value_parser = at_least_one)]
+    pub(crate) concurrency: usize,
+}
+
+/// How layouts are read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Layout options")]
+pub(crate) struct Reading {
+    /// Which links below a layout's folder are followed: those that end in it, all (build sandboxes make them), or none
+    #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
+    pub(crate) links: Links,
+}
+
+/// A policy for links in layouts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Links {
+    #[default]
+    Inside,
+    Follow,
+    Refuse,
+}
+
+/// How layouts are written.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Layout options")]
+pub(crate) struct Writing {
+    /// Whether to wait until all is on disk; none is faster, and a power cut may cost the result
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    pub(crate) durability: Durability,
+    /// Write without a lock, where the file system has none; no other process may write then
+    #[arg(long)]
+    pub(crate) single_writer: bool,
+}
+
+/// What is done so that a power cut costs nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Durability {
+    #[default]
+    Full,
+    None,
+}

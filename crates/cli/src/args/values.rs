@@ -1,0 +1,74 @@
+//! Values of flags that are more than a word.
+
+use std::str::FromStr;
+
+/// `[HOST=]VALUE`: a value for one registry, or for whichever the command names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForHost {
+    pub(crate) host: Option<String>,
+    pub(crate) value: String,
+}
+
+impl FromStr for ForHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, value) = match text.split_once('=') {
+            // A path may hold a `=` of its own: what stands before one is a host only if it could be one.
+            Some((host, value))
+                if transship_spec::is_registry(host) && !std::path::Path::new(text).exists() =>
+            {
+                (Some(host.to_owned()), value)
+            }
+            _ => (None, text),
+        };
+        match value {
+            "" => Err("nothing follows the =".to_owned()),
+            value => Ok(Self { host, value: value.to_owned() }),
+        }
+    }
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("nothing stands before the =".to_owned()),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("it is not NAME=VALUE".to_owned()),
+    }
+}
+
+/// A number of things of which there must be one at least.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(number @ 1..=1024) => Ok(number),
+        _ => Err("it is not a number from 1 to 1024".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_stands_before_the_equals_sign() {
+        let parse = |text: &str| text.parse::<ForHost>();
+        let one = parse("r.example:5000=ca.pem").unwrap();
+        assert_eq!((one.host.as_deref(), one.value.as_str()), (Some("r.example:5000"), "ca.pem"));
+        assert_eq!(parse("/etc/a=b.pem").unwrap().host, None);
+        assert_eq!(parse("ca.pem").unwrap(), ForHost { host: None, value: "ca.pem".into() });
+        assert!(parse("r.example=").is_err());
+    }
+
+    #[test]
+    fn pairs_have_a_name() {
+        assert_eq!(pair("A=b=c").unwrap(), ("A".into(), "b=c".into()));
+        assert_eq!(pair("A=").unwrap(), ("A".into(), String::new()));
+        assert!(pair("=b").is_err() && pair("A").is_err());
+    }
+
+    #[test]
+    fn none_at_all_is_not_a_number_of_transfers() {
+        assert!(at_least_one("0").is_err() && at_least_one("x").is_err() && at_least_one("6").is_ok());
+    }
+}

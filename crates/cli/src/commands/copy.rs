@@ -1,0 +1,269 @@
+//! `transship copy`: what is missing moves, and only that.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+use transship_copy::names::{Map, Naming, Pattern};
+use transship_copy::{
+    Destination, Endpoint, Options, Referrers, Report, Request, Select, Selection, Source, Status, Why,
+    endpoint,
+};
+use transship_spec::{Kind, MediaType};
+
+use crate::args::{self, Writing};
+use crate::commands::transfer::{self, Made, Runner, Watched};
+use crate::context::Context;
+use crate::exit::{Cannot as _, Failure};
+use crate::place::{self, Place};
+use crate::{files, local, output, show};
+
+pub(crate) fn run(args: &args::Copy, context: &Context) -> Result<(), Failure> {
+    let (sources, dest) = locations(args)?;
+    let what = match sources.as_slice() {
+        [one] => format!("copy {}", show::plain(one)),
+        several => format!("copy {} things to {}", several.len(), show::plain(&dest)),
+    };
+    copy(args, &sources, &dest, context).cannot(what)
+}
+
+/// The sources, from the command line and from `--images`, and the destination.
+fn locations(args: &args::Copy) -> Result<(Vec<String>, String), Failure> {
+    let mut sources = args.locations.clone();
+    let dest = sources.pop().unwrap_or_default();
+    if let Some(list) = &args.images {
+        sources.extend(files::lines(list)?);
+    }
+    if sources.is_empty() {
+        return Err(match &args.images {
+            Some(list) => Failure::usage(format!("{} lists nothing to copy", list.display())),
+            None => {
+                Failure::usage(format!("{} could be what to copy or where to", transship_spec::quote(&dest)))
+                    .hint("give both: transship copy SOURCE DEST")
+            }
+        });
+    }
+    Ok((sources, dest))
+}
+
+fn copy(args: &args::Copy, sources: &[String], dest: &str, context: &Context) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let _grace = context.interrupts.grace();
+    let options = options(args, context)?;
+    let selection = selection(args)?;
+    let sources =
+        sources.iter().map(|text| Place::find(text, place::Made::Before)).collect::<Result<Vec<_>, _>>()?;
+    let dest = Place::find(dest, place::Made::Now)?;
+    check(args, &sources, &dest)?;
+    let places: Vec<&Place> = sources.iter().chain([&dest]).collect();
+    let runner = Runner::new(context, &args.network, &places, args.concurrency.concurrency)?;
+    let sources = sources.iter().map(|place| source(place, args, &runner)).collect::<Result<Vec<_>, _>>()?;
+    let made = match &dest {
+        Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.layout_options())?),
+        Place::Layout { path, .. } => Some(Made::open(path, &args.layout_options())?),
+        Place::Registry(_) => None,
+    };
+    let destination = destination(&dest, made.as_ref(), &runner)?;
+    let (plan, requests) = runner.block_on(async {
+        let requests = transship_copy::requests(&sources, &destination, &selection).await?;
+        let plan = transship_copy::plan(requests.clone(), &options).await;
+        Ok::<_, transship_copy::Error>((plan, requests))
+    })?;
+    if args.dry_run {
+        return dry_run(&plan, &dest, context);
+    }
+    let report = runner.block_on(async { Ok::<_, Failure>(plan.run().await) });
+    context.progress.end();
+    let mut report = report
+        .map_err(|failure| failure.hint("what arrived is kept: the same command goes on from there"))?;
+    report.schema = "transship.copy/v1";
+    if report.roots.iter().any(|root| root.status != Status::Failed)
+        && let Some(made) = made
+    {
+        made.keep();
+    }
+    finish(args, &dest, &report, context, || descriptor_of(&requests, &runner))?;
+    transfer::summarize(&report, begun.elapsed(), context);
+    ended(&report, context)
+}
+
+impl args::Copy {
+    fn layout_options(&self) -> transship_layout::LayoutOptions {
+        local::options(&self.reading, &self.writing)
+    }
+}
+
+/// What cannot be meant.
+fn check(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), Failure> {
+    for place in sources {
+        let named = match place {
+            Place::Layout { reference, .. } => reference.is_some(),
+            Place::Registry(reference) => reference.tag().is_some() || reference.digest().is_some(),
+        };
+        if named && args.takes_all() {
+            return Err(Failure::usage(format!(
+                "{place} is one thing, and --all-tags, --tags and --exclude choose among all"
+            )));
+        }
+    }
+    if args.short_names && dest.registry().is_some() {
+        return Err(Failure::usage("--short-names is for layouts; names in a registry are always short"));
+    }
+    if args.files.descriptor_file.is_some() && (sources.len() > 1 || args.takes_all()) {
+        return Err(Failure::usage("--descriptor-file is for one thing").hint("--report tells of several"));
+    }
+    Ok(())
+}
+
+impl args::Copy {
+    fn takes_all(&self) -> bool {
+        self.all_tags || !self.tags.is_empty() || !self.exclude.is_empty()
+    }
+}
+
+fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
+    let referrers = match args.referrers.as_str() {
+        "all" => Referrers::All,
+        "none" => Referrers::None,
+        types => {
+            let types = types.split(',').map(MediaType::parse).collect::<Result<Vec<_>, _>>();
+            Referrers::Types(types.cannot("read --referrers").map_err(|failure| {
+                Failure::usage(failure.to_string())
+                    .hint("it is all, none, or artifact types with commas between them")
+            })?)
+        }
+    };
+    Ok(Options {
+        concurrency: args.concurrency.concurrency,
+        referrers,
+        digest_tags: args.digest_tags,
+        platform: args.platform.clone(),
+        fail_fast: args.fail_fast,
+        events: Arc::new(Watched(context.progress.clone())),
+        ..Options::default()
+    })
+}
+
+fn selection(args: &args::Copy) -> Result<Selection, Failure> {
+    let maps = args.map.iter().map(|text| Map::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>();
+    let naming = Naming { short_names: args.short_names, maps };
+    let (tags, exclude) = (patterns(&args.tags)?, patterns(&args.exclude)?);
+    Ok(Selection { naming, tags, exclude, force: args.force })
+}
+
+fn source(place: &Place, args: &args::Copy, runner: &Runner) -> Result<Source, Failure> {
+    let (endpoint, reference): (Arc<dyn Endpoint>, Option<String>) = match place {
+        Place::Layout { path, reference } => {
+            let layout = local::options(&args.reading, &Writing::default()).open_read_only(path)?;
+            (endpoint::layout(layout), reference.clone())
+        }
+        Place::Registry(reference) => {
+            let named = match (reference.digest(), reference.tag()) {
+                (Some(digest), Some(tag)) => Some(format!("{tag}@{digest}")),
+                (Some(digest), None) => Some(digest.to_string()),
+                (None, tag) => tag.map(ToString::to_string),
+            };
+            (endpoint::registry(runner.repository(reference)?), named)
+        }
+    };
+    let select = if args.takes_all() { Select::All } else { Select::One(reference) };
+    Ok(Source { endpoint, select })
+}
+
+fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<Destination, Failure> {
+    match (place, made) {
+        (Place::Layout { reference, .. }, Some(made)) => {
+            Ok(Destination::Layout { layout: made.layout().clone(), name: reference.clone() })
+        }
+        (Place::Registry(reference), _) => {
+            Ok(Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() })
+        }
+        (Place::Layout { path, .. }, None) => {
+            Err(Failure::new(Kind::Unexpected, format!("{} was not opened", path.display())))
+        }
+    }
+}
+
+fn dry_run(plan: &transship_copy::Plan, dest: &Place, context: &Context) -> Result<(), Failure> {
+    let mut summary = plan.summary();
+    summary.schema = "transship.plan/v1";
+    if let Place::Layout { path, .. } = dest {
+        // A layout that is not there yet was planned for elsewhere.
+        let place = Place::Layout { path: path.clone(), reference: None }.to_string();
+        summary.roots.iter_mut().for_each(|root| root.destination.clone_from(&place));
+    }
+    if context.output.is_json() {
+        return context.output.raw(&output::plain_json(&summary)?);
+    }
+    context.output.raw(transfer::plan_text(&summary).as_bytes())?;
+    let failed = summary.roots.iter().find_map(|root| root.failure.as_ref());
+    failed.map_or(Ok(()), |failure| Err(transfer::failure(failure)))
+}
+
+/// Prints the result, and writes the files that were asked for.
+fn finish(
+    args: &args::Copy,
+    dest: &Place,
+    report: &Report,
+    context: &Context,
+    descriptor: impl FnOnce() -> Result<transship_spec::Descriptor, Failure>,
+) -> Result<(), Failure> {
+    if let Some(path) = &args.report {
+        files::replace(path, &output::plain_json(report)?)?;
+    }
+    let asked: Vec<_> =
+        report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed).collect();
+    let lines: String = match asked.as_slice() {
+        [only] if report.roots.iter().filter(|root| root.why == Why::Asked).count() == 1 => {
+            only.digest.iter().map(|digest| format!("{digest}\n")).collect()
+        }
+        several => several
+            .iter()
+            .filter_map(|root| {
+                Some(format!("{}\t{}\n", root.digest.as_ref()?, transfer::location(dest, root)))
+            })
+            .collect(),
+    };
+    if report.kind().is_none() {
+        if let Some(path) = &args.files.digest_file {
+            files::replace(path, lines.as_bytes())?;
+        }
+        if let Some(path) = &args.files.descriptor_file {
+            files::replace(path, &output::plain_json(&descriptor()?)?)?;
+        }
+    }
+    if context.output.is_json() {
+        return context.output.raw(&output::plain_json(report)?);
+    }
+    context.output.raw(lines.as_bytes())
+}
+
+fn descriptor_of(requests: &[Request], runner: &Runner) -> Result<transship_spec::Descriptor, Failure> {
+    let Some(request) = requests.first() else { return Err(Failure::usage("nothing was copied")) };
+    runner.block_on(async { request.from.resolve(&request.listed).await })
+}
+
+/// What the report means: failures are told one by one, and as a whole.
+fn ended(report: &Report, context: &Context) -> Result<(), Failure> {
+    let Some(kind) = report.kind() else { return Ok(()) };
+    let failed: Vec<_> = report.failures().collect();
+    if let ([root], [_]) = (failed.as_slice(), report.roots.as_slice())
+        && let Some(failure) = &root.failure
+    {
+        return Err(transfer::failure(failure));
+    }
+    for root in &failed {
+        if let Some(failure) = &root.failure {
+            context.progress.failed(&root.source, &transfer::failure(failure));
+        }
+    }
+    let total = report.roots.len();
+    Err(Failure::new(kind, format!("{} of {total} failed", failed.len()))
+        .hint("the same command tries again what is missing"))
+}
+
+/// Numbers of a copy for programs.
+pub(super) fn numbers(report: &Report) -> serde_json::Value {
+    json!({ "content": report.content, "referrers": report.referrers, "leftOut": report.left_out })
+}

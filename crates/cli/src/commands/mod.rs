@@ -1,0 +1,17 @@
+//! The commands, one file each.
+
+pub(crate) mod blob;
+pub(crate) mod completions;
+pub(crate) mod copy;
+pub(crate) mod init;
+pub(crate) mod inspect;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod ls;
+pub(crate) mod manifest;
+pub(crate) mod pack;
+pub(crate) mod refused;
+pub(crate) mod resolve;
+pub(crate) mod serve;
+pub(crate) mod tag;
+mod transfer;

@@ -1,0 +1,70 @@
+//! `transship pack files`.
+
+use std::path::PathBuf;
+
+use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, Files, LayerOptions, pack_files};
+use transship_spec::{Descriptor, Kind, MediaType, annotations as keys};
+
+use super::{Packed, PackedLayer, annotations, epoch, into};
+use crate::args::PackFiles;
+use crate::content::Content;
+use crate::context::Context;
+use crate::exit::{Cannot as _, Failure};
+use crate::files;
+
+pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
+    let artifact = ArtifactOptions {
+        artifact_type: args.artifact_type.clone(),
+        config: args.config.as_deref().map(config),
+        subject: args.subject.as_deref().map(|text| subject(text, args, context)).transpose()?,
+        annotations: annotations(&args.annotation),
+        created: args.created.clone(),
+        source_date_epoch: epoch(context)?,
+    };
+    let files = Files { files: args.inputs.clone(), artifact, layer: LayerOptions::default() };
+    into(&args.out, context, |layout, name| Ok(packed(pack_files(layout, name, &files)?)))
+}
+
+/// `FILE[:TYPE]`: what follows the last colon is the type if it is a media type.
+fn config(text: &str) -> ArtifactConfig {
+    let typed = text.rsplit_once(':').and_then(|(path, kind)| Some((path, MediaType::parse(kind).ok()?)));
+    match typed {
+        Some((path, kind)) => ArtifactConfig { path: path.into(), media_type: Some(kind) },
+        None => ArtifactConfig { path: text.into(), media_type: None },
+    }
+}
+
+/// What is referred to: a file that holds its descriptor, or a location.
+fn subject(text: &str, args: &PackFiles, context: &Context) -> Result<Descriptor, Failure> {
+    let found = || {
+        let path = PathBuf::from(text);
+        if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
+            let read: Result<Descriptor, _> = serde_json::from_slice(&files::read(&path, 1 << 20)?);
+            return read
+                .map_err(|error| Failure::new(Kind::Invalid, format!("it is not a descriptor: {error}")));
+        }
+        let (_, content) = Content::at(text, context, &args.out.reading, &args.out.network)?;
+        content.resolve(None)
+    };
+    let descriptor = found().cannot(format!("refer to {}", crate::show::plain(text)))?;
+    Ok(descriptor.bare())
+}
+
+fn packed(artifact: Artifact) -> Packed {
+    let layers = artifact.layers.into_iter().filter(|layer| layer.media_type != MediaType::OCI_EMPTY);
+    let layers = layers.map(|layer| PackedLayer {
+        title: layer.annotations.get(keys::TITLE).cloned(),
+        digest: layer.digest,
+        media_type: layer.media_type,
+        size: layer.size,
+        diff_id: None,
+        recipe: None,
+        reused: None,
+    });
+    Packed {
+        layers: layers.collect(),
+        descriptor: artifact.descriptor,
+        platform: None,
+        warnings: artifact.warnings,
+    }
+}

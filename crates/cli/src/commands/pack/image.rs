@@ -1,0 +1,212 @@
+//! `transship pack image`.
+
+use std::path::Path;
+
+use transship_codec::Compression;
+use transship_pack::{
+    Base, ConfigChanges, Excludes, Image, ImageOptions, LayerOptions, ModeRule, MtimeRule, TarOptions,
+    pack_image,
+};
+use transship_spec::{Kind, quote};
+
+use super::{Packed, PackedLayer, annotations, epoch, into};
+use crate::args::{self, ImageInputs, PackImage, Reading, Runtime, Tree, Writing};
+use crate::context::Context;
+use crate::exit::{Cannot as _, Failure};
+use crate::place::{Made, Place};
+use crate::{files, local};
+
+/// Bytes of a file of config.
+const MAX_CONFIG: u64 = 8 << 20;
+
+pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
+    let options = options(args, context)?;
+    let recipe = check_recipe(&args.inputs, &options.layer)?;
+    let inputs = inputs(&args.inputs.inputs)?;
+    into(&args.out, context, |layout, name| {
+        let image = pack_image(layout, name, &inputs, &options)?;
+        if image.platform_assumed {
+            context.progress.note(&format!("platform {} (say otherwise with --platform)", image.platform));
+        }
+        Ok(packed(image, &inputs, &recipe))
+    })
+}
+
+/// Inputs that look like a location are told from paths, for they cannot be packed.
+fn inputs(inputs: &[std::path::PathBuf]) -> Result<Vec<&Path>, Failure> {
+    for input in inputs {
+        let text = input.to_string_lossy();
+        if !input.exists() && (text.starts_with("oci:") || text.starts_with("docker://")) {
+            return Err(Failure::usage(format!(
+                "{} is a location, and inputs are directories and tars",
+                quote(&text)
+            ))
+            .hint(format!("an image to build upon is --from {text}")));
+        }
+    }
+    Ok(inputs.iter().map(std::path::PathBuf::as_path).collect())
+}
+
+fn options(args: &PackImage, context: &Context) -> Result<ImageOptions, Failure> {
+    let config = &args.runtime.config;
+    let epoch = epoch(context)?;
+    Ok(ImageOptions {
+        platform: args.inputs.platform.clone(),
+        base: args.inputs.from.as_deref().map(|text| base(text, args)).transpose()?,
+        layer: layer(&args.inputs, &args.tree, epoch)?,
+        config_file: config.as_deref().map(|path| files::read(path, MAX_CONFIG)).transpose()?,
+        changes: changes(&args.runtime)?,
+        annotations: annotations(&args.annotation),
+        created: args.created.clone(),
+        source_date_epoch: epoch,
+        author: None,
+    })
+}
+
+fn base(text: &str, args: &PackImage) -> Result<Base, Failure> {
+    open_base(text, &args.out.reading, args.inputs.sparse)
+        .cannot(format!("build upon {}", crate::show::plain(text)))
+}
+
+fn open_base(text: &str, reading: &Reading, sparse: bool) -> Result<Base, Failure> {
+    match Place::find(text, Made::Before)? {
+        Place::Layout { path, reference } => {
+            let layout = local::options(reading, &Writing::default()).open_read_only(path)?;
+            let entry = layout.resolve(reference.as_deref())?;
+            Ok(Base { sparse, ..Base::new(&layout, &entry) })
+        }
+        place @ Place::Registry(_) => {
+            Err(Failure::new(Kind::Unsupported, "it is in a registry, and bases are taken from layouts")
+                .hint(format!("transship copy {place} oci:DIR brings it here; then --from oci:DIR:REF")))
+        }
+    }
+}
+
+fn layer(inputs: &ImageInputs, tree: &Tree, epoch: Option<i64>) -> Result<LayerOptions, Failure> {
+    Ok(LayerOptions {
+        compression: match inputs.compression {
+            args::Compression::Gzip => Compression::Gzip,
+            args::Compression::Zstd => Compression::Zstd,
+            args::Compression::None => Compression::None,
+        },
+        level: inputs.level,
+        threads: inputs.threads.unwrap_or_default(),
+        tar: TarOptions {
+            owner: tree.owner,
+            mode: match tree.mode {
+                args::Mode::Keep => ModeRule::Keep,
+                args::Mode::Normal => ModeRule::Normal,
+            },
+            mtime: match (tree.mtime, epoch) {
+                (args::Mtime::Zero, _) => MtimeRule::Zero,
+                (args::Mtime::Keep, _) => MtimeRule::Keep,
+                (args::Mtime::Clamp, Some(second)) => MtimeRule::Clamp(second),
+                (args::Mtime::Clamp, None) => {
+                    return Err(Failure::usage("--mtime clamp needs SOURCE_DATE_EPOCH")
+                        .hint("set it to the newest time that files may have, in seconds since 1970"));
+                }
+            },
+            excludes: excludes(tree)?,
+            dereference: tree.dereference,
+            ..TarOptions::default()
+        },
+    })
+}
+
+fn excludes(tree: &Tree) -> Result<Excludes, Failure> {
+    let mut globs = tree.exclude.clone();
+    if let Some(file) = &tree.ignore_file {
+        let lines = files::lines(file)?;
+        if let Some(line) = lines.iter().find(|line| line.starts_with('!')) {
+            let message = format!(
+                "{}: {} takes something in again, which is not possible",
+                file.display(),
+                quote(line)
+            );
+            return Err(Failure::new(Kind::Unsupported, message));
+        }
+        globs.extend(lines);
+    }
+    Ok(Excludes::new(globs)?)
+}
+
+fn check_recipe(inputs: &ImageInputs, layer: &LayerOptions) -> Result<String, Failure> {
+    let recipe = layer.recipe()?;
+    match &inputs.recipe {
+        Some(wanted) if *wanted != recipe => {
+            let message = format!("this build cannot give the recipe {}", quote(wanted));
+            Err(Failure::new(Kind::Unsupported, message)
+                .hint(format!("with these options it gives {recipe}")))
+        }
+        _ => Ok(recipe),
+    }
+}
+
+fn changes(runtime: &Runtime) -> Result<ConfigChanges, Failure> {
+    Ok(ConfigChanges {
+        entrypoint: words("--entrypoint", &runtime.entrypoint)?,
+        cmd: words("--cmd", &runtime.cmd)?,
+        env: with_files(&runtime.env_file, &runtime.env)?,
+        working_dir: runtime.workdir.clone(),
+        user: runtime.user.clone(),
+        exposed_ports: runtime.expose.clone(),
+        volumes: runtime.volume.clone(),
+        labels: with_files(&runtime.label_file, &runtime.label)?,
+        stop_signal: runtime.stop_signal.clone(),
+    })
+}
+
+/// Words one by one, or all of them as a JSON array.
+fn words(flag: &str, values: &[String]) -> Result<Option<Vec<String>>, Failure> {
+    match values {
+        [] => Ok(None),
+        [array] if array.starts_with('[') => serde_json::from_str(array).map(Some).map_err(|error| {
+            Failure::usage(format!("{flag} {}: it is not a JSON array of words: {error}", quote(array)))
+        }),
+        words => Ok(Some(words.to_vec())),
+    }
+}
+
+/// The lines of files, then the values of flags, which win.
+fn with_files(paths: &[std::path::PathBuf], values: &[String]) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(files::lines(path)?);
+    }
+    all.extend_from_slice(values);
+    Ok(all)
+}
+
+fn packed(image: Image, inputs: &[&Path], recipe: &str) -> Packed {
+    let layers = image.layers.into_iter().zip(inputs).map(|(layer, input)| PackedLayer {
+        digest: layer.descriptor.digest,
+        media_type: layer.descriptor.media_type,
+        size: layer.descriptor.size,
+        title: None,
+        diff_id: Some(layer.diff_id),
+        // The bytes of a tar are its own.
+        recipe: input.is_dir().then(|| recipe.to_owned()),
+        reused: Some(layer.reused),
+    });
+    Packed {
+        layers: layers.collect(),
+        descriptor: image.descriptor,
+        platform: Some(image.platform.to_string()),
+        warnings: image.warnings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_program_is_words_or_a_json_array() {
+        let words = |values: &[&str]| {
+            super::words("--cmd", &values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(words(&[]).unwrap(), None);
+        assert_eq!(words(&["/bin/app"]).unwrap().unwrap(), ["/bin/app"]);
+        assert_eq!(words(&["a b", "-c"]).unwrap().unwrap(), ["a b", "-c"]);
+        assert_eq!(words(&[r#"["a","b"]"#]).unwrap().unwrap(), ["a", "b"]);
+        assert_eq!(words(&["[1]"]).unwrap_err().code(), 2);
+    }
+}

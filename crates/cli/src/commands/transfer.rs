@@ -1,0 +1,329 @@
+//! What `copy` and `pack --to` a registry have in common: running the engine, and telling of it.
+
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use transship_copy::names::Name;
+use transship_copy::{Events, Placed, Report, RootReport, Status, Summary};
+use transship_layout::{Layout, LayoutOptions};
+use transship_registry::{Client, Repository};
+use transship_spec::{Descriptor, Kind, Location, Reference};
+
+use crate::args::NetworkFlags;
+use crate::context::Context;
+use crate::exit::{Failure, Meaning};
+use crate::network::{Async, Network};
+use crate::place::Place;
+use crate::progress::{Item, Progress};
+use crate::show;
+
+/// The runtime of a copy: with the network if a place lies there, else without.
+pub(super) enum Runner {
+    Network(Network),
+    Local(Async),
+}
+
+impl Runner {
+    pub(super) fn new(
+        context: &Context,
+        flags: &NetworkFlags,
+        places: &[&Place],
+        concurrency: usize,
+    ) -> Result<Self, Failure> {
+        let registries: Vec<&str> = places.iter().filter_map(|place| place.registry()).collect();
+        match registries.is_empty() {
+            true => Ok(Self::Local(Async::new(context, false)?)),
+            false => Ok(Self::Network(Network::open_for(context, flags, &registries, concurrency)?)),
+        }
+    }
+
+    pub(super) fn block_on<T, E: Into<Failure>>(
+        &self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure> {
+        match self {
+            Self::Network(network) => network.block_on(future),
+            Self::Local(runtime) => runtime.block_on(future),
+        }
+    }
+
+    pub(super) fn client(&self) -> Result<&Client, Failure> {
+        match self {
+            Self::Network(network) => Ok(&network.client),
+            Self::Local(_) => Err(Failure::new(Kind::Unexpected, "no registry was named")),
+        }
+    }
+
+    pub(super) fn repository(&self, reference: &Reference) -> Result<Repository, Failure> {
+        match self {
+            Self::Network(network) => network.repository(reference),
+            Self::Local(_) => Err(Failure::new(Kind::Unexpected, "no registry was named")),
+        }
+    }
+}
+
+/// A layout that a copy goes into. It must be in its place, so that a download can go on; one that was made for the copy
+/// and got nothing is removed again.
+pub(super) struct Made {
+    layout: Layout,
+    /// The folder, and whether it was made, too.
+    new: Option<(PathBuf, bool)>,
+    /// Where a layout lies that is only pretended.
+    _scratch: Option<tempfile::TempDir>,
+}
+
+impl Made {
+    pub(super) fn open(path: &Path, options: &LayoutOptions) -> Result<Self, Failure> {
+        let there = path.exists();
+        let layout_there = path.join("oci-layout").exists();
+        let layout = options.open_or_create(path).map_err(crate::local::not_a_target)?;
+        let new = (!layout_there).then(|| (path.to_owned(), !there));
+        Ok(Self { layout, new, _scratch: None })
+    }
+
+    /// The layout as it is, for a plan that changes nothing; an empty one elsewhere if there is none.
+    pub(super) fn pretend(path: &Path, options: &LayoutOptions) -> Result<Self, Failure> {
+        let empty = match path.read_dir() {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        };
+        if !empty {
+            return Ok(Self { layout: options.open_read_only(path)?, new: None, _scratch: None });
+        }
+        let scratch =
+            tempfile::tempdir().map_err(|error| Failure::io("making a temporary folder", &error))?;
+        let layout = options.create(scratch.path())?;
+        Ok(Self { layout, new: None, _scratch: Some(scratch) })
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Something arrived.
+    pub(super) fn keep(mut self) {
+        self.new = None;
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let Some((path, folder)) = self.new.take() else { return };
+        let nothing = self.layout.entries().is_ok_and(|entries| entries.is_empty())
+            && std::fs::read_dir(path.join(".transship/partial")).map_or(0, Iterator::count) == 0;
+        // A folder that is not empty stays: whatever is in it is somebody's.
+        let blobs = path.join("blobs");
+        let emptied = nothing
+            && std::fs::remove_dir(blobs.join("sha256")).is_ok()
+            && std::fs::remove_dir(&blobs).is_ok();
+        if emptied {
+            let _ = std::fs::remove_dir_all(path.join(".transship"));
+            let _ = std::fs::remove_file(path.join("index.json"));
+            let _ = std::fs::remove_file(path.join("oci-layout"));
+            if folder {
+                let _ = std::fs::remove_dir(&path);
+            }
+        }
+    }
+}
+
+impl Meaning for transship_copy::Error {
+    fn meaning(&self) -> Kind {
+        self.kind()
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            Self::Layout(error) => error.advice(),
+            error => error.remedy(),
+        }
+    }
+}
+
+/// A failure of a report as one of this program.
+pub(super) fn failure(failure: &transship_copy::Failure) -> Failure {
+    let told = Failure::new(failure.kind, failure.message.clone());
+    match &failure.remedy {
+        Some(remedy) => told.hint(remedy.clone()),
+        None => told,
+    }
+}
+
+/// Tells of a copy while it goes on.
+pub(super) struct Watched(pub(super) Progress);
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched")
+    }
+}
+
+impl Events for Watched {
+    fn planned(&self, _blobs: u64, bytes: u64) {
+        self.0.begin(Some(bytes));
+    }
+
+    fn blob_started(&self, blob: &Descriptor) {
+        let key = blob.digest.to_string();
+        self.0.started(Item { key: &key, name: &name_of(blob), size: Some(blob.size) });
+    }
+
+    fn blob_progress(&self, blob: &Descriptor, bytes: u64) {
+        self.0.advanced(&blob.digest.to_string(), bytes);
+    }
+
+    fn blob_done(&self, blob: &Descriptor, how: Placed) {
+        self.0.finished(&blob.digest.to_string());
+        if how == Placed::Mounted {
+            self.0.detail(&format!("{} was mounted from another repository", name_of(blob)));
+        }
+    }
+
+    fn root_done(&self, root: &RootReport) {
+        let digest = root.digest.as_ref().map(|digest| format!(", {digest}")).unwrap_or_default();
+        self.0.detail(&format!("{}: {}{digest}", show::plain(&root.source), word(root)));
+    }
+
+    fn warning(&self, text: &str) {
+        self.0.warning(&show::plain(text));
+    }
+}
+
+fn word(root: &RootReport) -> &'static str {
+    match root.status {
+        Status::Copied => "copied",
+        Status::Present => "was there",
+        _ => "failed",
+    }
+}
+
+/// What a blob is called beside its bar.
+fn name_of(blob: &Descriptor) -> String {
+    let what = match &blob.media_type {
+        layer if layer.is_layer() => "layer",
+        config if config.is_image_config() => "config",
+        _ => "blob",
+    };
+    format!("{what} {}", blob.digest.short())
+}
+
+/// Where a root is now, as it can be typed.
+pub(super) fn location(dest: &Place, root: &RootReport) -> String {
+    let digest = root.digest.as_ref().map(|digest| format!("@{digest}"));
+    match dest {
+        Place::Layout { path, .. } => {
+            let reference = match &root.name {
+                Name::Digest => digest,
+                name => Some(name.to_string()),
+            };
+            Location::Layout { path: path.clone(), reference }.to_string()
+        }
+        Place::Registry(_) => match &root.name {
+            Name::Digest => format!("{}{}", root.destination, digest.unwrap_or_default()),
+            name => format!("{}:{name}", root.destination),
+        },
+    }
+}
+
+/// One line at the end: what moved, what was there, what was mounted, how long; and what was left out.
+pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
+    let content = &report.content;
+    let mut parts = Vec::new();
+    if content.copied.count + content.manifests.count > 0 {
+        let things = both(content.copied.count, content.manifests.count);
+        let bytes = content.copied.bytes.saturating_add(content.manifests.bytes);
+        parts.push(format!("{things} copied ({})", show::bytes(bytes)));
+    }
+    for (tally, what) in [
+        (content.reflinked, "shared with the source"),
+        (content.mounted, "mounted"),
+        (content.healed, "mended"),
+    ] {
+        if tally.count > 0 {
+            parts.push(format!("{} {what}", blobs(tally.count)));
+        }
+    }
+    let kept = report.roots.iter().filter(|root| root.status == Status::Present).count() as u64;
+    if parts.is_empty() && report.kind().is_some() {
+        return;
+    }
+    if parts.is_empty() {
+        parts.push("nothing moved: everything was there already".to_owned());
+    } else if content.present.count + kept > 0 {
+        parts.push(format!("{} there already", both(content.present.count, kept)));
+    }
+    if report.referrers > 0 {
+        parts.push(format!("with {}", show::count(report.referrers, "referrer", "referrers")));
+    }
+    parts.push(show::duration(time));
+    let mut numbers = super::copy::numbers(report);
+    if let Some(members) = numbers.as_object_mut() {
+        members.insert("seconds".to_owned(), time.as_secs_f64().into());
+        members.insert("requests".to_owned(), context.progress.requests().into());
+    }
+    context.progress.summary(&parts.join(", "), &numbers);
+    let left = report.left_out.nondistributable;
+    if left.count > 0 {
+        let text = format!(
+            "{} that may not be distributed stayed behind ({})",
+            several(left.count, "layer", "layers"),
+            show::bytes(left.bytes)
+        );
+        context.progress.warning(&text);
+    }
+    if report.left_out.signatures > 0 {
+        let count =
+            show::count(report.left_out.signatures, "signature or referrer", "signatures and referrers");
+        context
+            .progress
+            .warning(&format!("{count} of the whole index stayed behind, since one platform was copied"));
+    }
+}
+
+fn blobs(count: u64) -> String {
+    several(count, "blob", "blobs")
+}
+
+/// A number of blobs and one of manifests; what there is none of is not told.
+fn both(blobs_count: u64, manifests: u64) -> String {
+    let manifests = (manifests > 0).then(|| several(manifests, "manifest", "manifests"));
+    let blobs = (blobs_count > 0).then(|| blobs(blobs_count));
+    blobs.into_iter().chain(manifests).collect::<Vec<_>>().join(" and ")
+}
+
+fn several(count: u64, one: &str, many: &str) -> String {
+    show::count(usize::try_from(count).unwrap_or(usize::MAX), one, many)
+}
+
+/// A plan for people.
+pub(super) fn plan_text(plan: &Summary) -> String {
+    let mut text = String::new();
+    for root in &plan.roots {
+        let verb = match (&root.failure, root.present) {
+            (Some(_), _) => "fail",
+            (None, true) => "keep",
+            (None, false) => "copy",
+        };
+        let name = match &root.name {
+            Name::Digest => String::new(),
+            name => format!(" as {}", show::plain(&name.to_string())),
+        };
+        let failure = root.failure.as_ref().map(|failure| format!(": {}", show::plain(&failure.message)));
+        let line =
+            format!("{verb} {} to {}{name}", show::plain(&root.source), show::plain(&root.destination));
+        text.push_str(&format!("{line}{}\n", failure.unwrap_or_default()));
+    }
+    let (blobs, manifests) = (plan.missing.blobs, plan.missing.manifests);
+    text.push_str(&format!(
+        "missing: {} and {}, {}\nthere: {} and {}, {}\n",
+        several(blobs.count, "blob", "blobs"),
+        several(manifests.count, "manifest", "manifests"),
+        show::bytes(blobs.bytes + manifests.bytes),
+        several(plan.present.blobs.count, "blob", "blobs"),
+        several(plan.present.manifests.count, "manifest", "manifests"),
+        show::bytes(plan.present.blobs.bytes + plan.present.manifests.bytes),
+    ));
+    text
+}

@@ -1,0 +1,188 @@
+//! Being asked to stop: Ctrl-C and SIGTERM.
+//!
+//! The first signal asks: work that holds a [`Grace`] is told and has a moment to end well, all else ends at once. The second
+//! signal ends the program without waiting. Whatever must not stay behind is said beforehand with
+//! [`Interrupts::at_exit`]. A plain pipe carries the signal, so that local commands open no socket for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::exit::{Failure, signal_code};
+
+/// How long work that was asked to stop may take before it is ended.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// Whether the program was asked to stop. Clones share everything.
+#[derive(Clone, Default)]
+pub(crate) struct Interrupts {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// The signal that came, 0 for none.
+    signal: Arc<AtomicUsize>,
+    graces: AtomicUsize,
+    told: Notify,
+    hooks: Mutex<Vec<(usize, Hook)>>,
+    hook_number: AtomicUsize,
+}
+
+impl std::fmt::Debug for Interrupts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interrupts").field("signal", &self.signal()).finish_non_exhaustive()
+    }
+}
+
+/// While it lives, the first signal does not end the program at once.
+#[derive(Debug)]
+pub(crate) struct Grace<'a>(&'a AtomicUsize);
+
+impl Drop for Grace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Something that is done if a signal ends the program while this lives.
+pub(crate) struct AtExit<'a> {
+    interrupts: &'a Interrupts,
+    number: usize,
+}
+
+impl Drop for AtExit<'_> {
+    fn drop(&mut self) {
+        self.interrupts.hooks().retain(|(number, _)| *number != self.number);
+    }
+}
+
+impl Interrupts {
+    /// Listens from now on. Where that is not possible, signals end the program as they always did.
+    pub(crate) fn install() -> Self {
+        let interrupts = Self::default();
+        #[cfg(unix)]
+        if let Ok(pipe) = listen(&interrupts.shared.signal) {
+            let watched = interrupts.clone();
+            std::thread::spawn(move || watched.watch(pipe));
+        }
+        interrupts
+    }
+
+    #[cfg(unix)]
+    fn watch(&self, mut pipe: std::io::PipeReader) {
+        use std::io::Read as _;
+
+        let mut byte = [0];
+        if pipe.read_exact(&mut byte).is_err() {
+            return;
+        }
+        self.shared.told.notify_waiters();
+        if self.shared.graces.load(Ordering::SeqCst) == 0 {
+            self.end();
+        }
+        let patient = self.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE);
+            patient.end();
+        });
+        if pipe.read_exact(&mut byte).is_ok() {
+            std::process::exit(self.code());
+        }
+    }
+
+    /// Ends the program.
+    fn end(&self) -> ! {
+        for (_, hook) in std::mem::take(&mut *self.hooks()) {
+            hook();
+        }
+        // A closed standard error is no reason to end otherwise.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"error: interrupted\n");
+        std::process::exit(self.code());
+    }
+
+    fn code(&self) -> i32 {
+        self.signal().map_or(130, |signal| i32::from(signal_code(signal)))
+    }
+
+    fn hooks(&self) -> std::sync::MutexGuard<'_, Vec<(usize, Hook)>> {
+        self.shared.hooks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The signal that came.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        match self.shared.signal.load(Ordering::SeqCst) {
+            0 => None,
+            signal => i32::try_from(signal).ok(),
+        }
+    }
+
+    /// Fails once a signal came.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.signal().map_or(Ok(()), |signal| Err(Failure::interrupted(signal)))
+    }
+
+    /// Asks for a moment after the first signal, to end well.
+    pub(crate) fn grace(&self) -> Grace<'_> {
+        self.shared.graces.fetch_add(1, Ordering::SeqCst);
+        Grace(&self.shared.graces)
+    }
+
+    /// Ends when a signal comes.
+    pub(crate) async fn wait(&self) -> Failure {
+        loop {
+            let told = self.shared.told.notified();
+            if let Some(signal) = self.signal() {
+                return Failure::interrupted(signal);
+            }
+            told.await;
+        }
+    }
+
+    /// Has `hook` done if a signal ends the program before what is returned is dropped.
+    pub(crate) fn at_exit(&self, hook: impl FnOnce() + Send + 'static) -> AtExit<'_> {
+        let number = self.shared.hook_number.fetch_add(1, Ordering::SeqCst);
+        self.hooks().push((number, Box::new(hook)));
+        AtExit { interrupts: self, number }
+    }
+}
+
+/// A pipe that gets a byte for each signal, after `signal` was set.
+#[cfg(unix)]
+fn listen(signal: &Arc<AtomicUsize>) -> std::io::Result<std::io::PipeReader> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+
+    let (reader, writer) = std::io::pipe()?;
+    for number in [SIGINT, SIGTERM] {
+        let value = usize::try_from(number).unwrap_or_default();
+        signal_hook::flag::register_usize(number, Arc::clone(signal), value)?;
+        signal_hook::low_level::pipe::register(number, writer.try_clone()?)?;
+    }
+    Ok(reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_fails_until_a_signal_came() {
+        let interrupts = Interrupts::default();
+        assert!(interrupts.check().is_ok());
+        interrupts.shared.signal.store(15, Ordering::SeqCst);
+        assert_eq!(interrupts.check().unwrap_err().code(), 143);
+    }
+
+    #[test]
+    fn a_hook_lives_as_long_as_its_guard() {
+        let interrupts = Interrupts::default();
+        let guard = interrupts.at_exit(|| {});
+        assert_eq!(interrupts.hooks().len(), 1);
+        drop(guard);
+        assert!(interrupts.hooks().is_empty());
+    }
+}

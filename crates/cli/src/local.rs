@@ -1,0 +1,120 @@
+//! Layouts opened by the flags, and layouts that are made where there is none.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use transship_layout::{Error, Layout, LayoutOptions, NewLayout};
+
+use crate::args::{Durability, Links, Reading, Writing};
+use crate::context::Context;
+use crate::exit::{Failure, Meaning};
+use crate::interrupt::AtExit;
+
+/// How layouts are opened.
+pub(crate) fn options(reading: &Reading, writing: &Writing) -> LayoutOptions {
+    let links = match reading.links {
+        Links::Inside => transship_layout::Links::Inside,
+        Links::Follow => transship_layout::Links::Follow,
+        Links::Refuse => transship_layout::Links::Refuse,
+    };
+    let durability = match writing.durability {
+        Durability::Full => transship_layout::Durability::Full,
+        Durability::None => transship_layout::Durability::None,
+    };
+    Layout::options().links(links).durability(durability).single_writer(writing.single_writer)
+}
+
+/// A layout that is written to. One that was not there is made beside its place, and appears when all is done; dropped
+/// before, or ended by a signal, it leaves nothing.
+pub(crate) struct Target<'a> {
+    made: Made,
+    _at_exit: Option<AtExit<'a>>,
+}
+
+enum Made {
+    Now(NewLayout),
+    Before(Layout),
+}
+
+impl<'a> Target<'a> {
+    pub(crate) fn open(path: &Path, options: &LayoutOptions, context: &'a Context) -> Result<Self, Failure> {
+        let none = match options.open(path) {
+            Ok(layout) => return Ok(Self { made: Made::Before(layout), _at_exit: None }),
+            Err(error @ (Error::Absent { .. } | Error::NotALayout { .. })) => error,
+            Err(error) => return Err(error.into()),
+        };
+        // A signal must not come between making the folder and saying that it is to be removed.
+        let grace = context.interrupts.grace();
+        let new = match options.build(path) {
+            Ok(new) => new,
+            // What is there is no layout, which says more than that something is there.
+            Err(Error::Exists { .. }) => return Err(not_a_target(none)),
+            Err(error) => return Err(error.into()),
+        };
+        let beside = new.path().to_owned();
+        let at_exit = context.interrupts.at_exit(move || {
+            // Whoever still writes there may make it fail once.
+            for _ in 0..10 {
+                if std::fs::remove_dir_all(&beside).is_ok() {
+                    break;
+                }
+            }
+        });
+        drop(grace);
+        context.interrupts.check()?;
+        Ok(Self { made: Made::Now(new), _at_exit: Some(at_exit) })
+    }
+
+    /// Puts a new layout in its place.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        match self.made {
+            Made::Now(new) => new.finish().map(drop).map_err(Into::into),
+            Made::Before(_) => Ok(()),
+        }
+    }
+}
+
+/// Why a layout cannot be written to, and where one could be made.
+pub(crate) fn not_a_target(error: Error) -> Failure {
+    match error {
+        Error::NotALayout { .. } => {
+            Failure::from(error).hint("a layout is made in an empty folder, or in one that is not there")
+        }
+        error => error.into(),
+    }
+}
+
+impl Deref for Target<'_> {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        match &self.made {
+            Made::Now(new) => new,
+            Made::Before(layout) => layout,
+        }
+    }
+}
+
+impl Meaning for Error {
+    fn meaning(&self) -> transship_spec::Kind {
+        self.kind()
+    }
+
+    fn advice(&self) -> Option<String> {
+        match self {
+            Self::NoSuchReference { path, .. } => {
+                Some(format!("transship ls {} lists what is there", location(path)))
+            }
+            Self::Busy { .. } => Some("try again when it has ended".to_owned()),
+            Self::MissingBlob { .. } => Some(
+                "copy it again from where it came from: transship copy puts back what is missing".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// A path as a location.
+fn location(path: &Path) -> transship_spec::Location {
+    transship_spec::Location::Layout { path: path.to_owned(), reference: None }
+}

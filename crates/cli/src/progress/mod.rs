@@ -1,0 +1,233 @@
+//! Standard error: progress, notes, warnings and errors, on a terminal, in a log, or for a program.
+//!
+//! Everything that is said goes through one [`Progress`], so that a line never lands in the middle of a bar. With `--progress
+//! json` each line is one JSON object, errors included. A standard error that is closed is no reason to fail (row 59).
+
+mod bars;
+mod lines;
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+use crate::args::{ProgressMode, Verbosity};
+use crate::environment::Environment;
+use crate::exit::Failure;
+use bars::Bars;
+use lines::Lines;
+
+/// Where to say what. Clones share everything.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    screen: Mutex<Screen>,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    colour: bool,
+    requests: AtomicU64,
+}
+
+/// How transfers are shown.
+#[derive(Debug)]
+enum Screen {
+    Bars(Bars),
+    Lines(Lines),
+    Nothing,
+}
+
+/// What is under way: a blob, a layer, a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item<'a> {
+    /// Tells it from all others: a digest or a path.
+    pub(crate) key: &'a str,
+    /// As people call it: `layer 0123456789ab`.
+    pub(crate) name: &'a str,
+    /// Bytes, where they are known.
+    pub(crate) size: Option<u64>,
+}
+
+impl Progress {
+    pub(crate) fn new(mode: ProgressMode, verbosity: &Verbosity, environment: &Environment) -> Self {
+        let mode = match mode {
+            ProgressMode::Auto if environment.terminal => ProgressMode::Bar,
+            ProgressMode::Auto => ProgressMode::Plain,
+            mode => mode,
+        };
+        let screen = match mode {
+            ProgressMode::Json => Screen::Lines(Lines::new(true, verbosity.verbose)),
+            _ if verbosity.quiet => Screen::Nothing,
+            ProgressMode::Bar => Screen::Bars(Bars::new()),
+            ProgressMode::Plain => Screen::Lines(Lines::new(false, verbosity.verbose)),
+            ProgressMode::None | ProgressMode::Auto => Screen::Nothing,
+        };
+        let shared = Shared {
+            screen: Mutex::new(screen),
+            json: mode == ProgressMode::Json,
+            quiet: verbosity.quiet,
+            verbose: verbosity.verbose,
+            colour: environment.terminal && !environment.no_color,
+            requests: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Something that the user may want to know.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.shared.quiet {
+            self.say("note", None, text);
+        }
+    }
+
+    /// Something that only those want to know who asked for more.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.shared.verbose {
+            self.say("detail", None, text);
+        }
+    }
+
+    /// Something that is odd, left out or lost (law 11).
+    pub(crate) fn warning(&self, text: &str) {
+        if !self.shared.quiet {
+            self.say("warning", Some(AnsiColor::Yellow), text);
+        }
+    }
+
+    /// What was done, once it is.
+    pub(crate) fn summary(&self, text: &str, numbers: &Value) {
+        if self.shared.json {
+            self.event("summary", json!({ "text": text, "numbers": numbers }));
+        } else {
+            self.note(text);
+        }
+    }
+
+    /// Why the command failed, and what can be done about it.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let text = crate::show::plain(&failure.to_string());
+        if self.shared.json {
+            let (kind, code) = (failure.kind().name(), failure.code());
+            self.event(
+                "error",
+                json!({ "text": text, "kind": kind, "code": code, "hint": failure.remedy() }),
+            );
+            return;
+        }
+        self.say("error", Some(AnsiColor::Red), &text);
+        if let Some(hint) = failure.remedy() {
+            self.say("hint", Some(AnsiColor::Cyan), &crate::show::plain(hint));
+        }
+    }
+
+    /// One of several things failed, and the command goes on.
+    pub(crate) fn failed(&self, what: &str, failure: &Failure) {
+        self.failure(&failure.clone().doing(format!("copy {}", crate::show::plain(what))));
+    }
+
+    /// A line; a note and a detail stand for themselves, all else is called by its name.
+    fn say(&self, name: &str, colour: Option<AnsiColor>, text: &str) {
+        if self.shared.json {
+            return self.event(name, json!({ "text": text }));
+        }
+        let line = match colour {
+            None => text.to_owned(),
+            Some(colour) if self.shared.colour => {
+                let style: Style = colour.on_default().bold();
+                format!("{style}{name}:{style:#} {text}")
+            }
+            Some(_) => format!("{name}: {text}"),
+        };
+        self.write(&line);
+    }
+
+    fn event(&self, name: &str, content: Value) {
+        self.write(&lines::event(name, content));
+    }
+
+    fn write(&self, line: &str) {
+        let print = || {
+            let mut stderr = std::io::stderr().lock();
+            let _ = writeln!(stderr, "{line}");
+        };
+        match &*self.screen() {
+            Screen::Bars(bars) => bars.beside(print),
+            Screen::Lines(_) | Screen::Nothing => print(),
+        }
+    }
+
+    fn screen(&self) -> MutexGuard<'_, Screen> {
+        self.shared.screen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many bytes are to move, all in all, as far as that is known.
+    pub(crate) fn begin(&self, bytes: Option<u64>) {
+        match &mut *self.screen() {
+            Screen::Bars(bars) => bars.begin(bytes),
+            Screen::Lines(lines) => lines.begin(bytes),
+            Screen::Nothing => {}
+        }
+    }
+
+    /// A transfer begins.
+    pub(crate) fn started(&self, item: Item<'_>) {
+        match &mut *self.screen() {
+            Screen::Bars(bars) => bars.started(item),
+            Screen::Lines(lines) => lines.started(item),
+            Screen::Nothing => {}
+        }
+    }
+
+    /// Bytes of a transfer that has begun.
+    pub(crate) fn advanced(&self, key: &str, bytes: u64) {
+        match &mut *self.screen() {
+            Screen::Bars(bars) => bars.advanced(key, bytes),
+            Screen::Lines(lines) => lines.advanced(key, bytes),
+            Screen::Nothing => {}
+        }
+    }
+
+    /// A transfer has ended.
+    pub(crate) fn finished(&self, key: &str) {
+        match &mut *self.screen() {
+            Screen::Bars(bars) => bars.finished(key),
+            Screen::Lines(lines) => lines.finished(key),
+            Screen::Nothing => {}
+        }
+    }
+
+    /// Shows that something goes on whose end is not known.
+    pub(crate) fn working<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
+        let spinner = match &*self.screen() {
+            Screen::Bars(bars) => Some(bars.spinner(what)),
+            Screen::Lines(_) | Screen::Nothing => None,
+        };
+        let result = work();
+        if let Some(spinner) = spinner {
+            spinner.finish_and_clear();
+        }
+        result
+    }
+
+    /// Takes the bars away.
+    pub(crate) fn end(&self) {
+        if let Screen::Bars(bars) = &mut *self.screen() {
+            bars.end();
+        }
+    }
+
+    pub(crate) fn count_request(&self) {
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests sent so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,103 @@
+//! From the process to a command, and back to an exit code.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::args::{BlobCommand, Cli, Command, Format, ManifestCommand, PackCommand, ProgressMode, Verbosity};
+use crate::commands;
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::exit::Failure;
+use crate::interrupt::Interrupts;
+use crate::output::{Output, unwritten};
+use crate::progress::Progress;
+
+/// The program: reads arguments and environment of the process, does what they say, and gives the exit code.
+pub fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let interrupts = Interrupts::install();
+    let early = Progress::new(ProgressMode::Auto, &Verbosity::default(), &environment);
+    let arguments = match crate::args::expand(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(failure) => return ended(&early, &failure),
+    };
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error, &early),
+    };
+    let (format, progress, verbosity) = manners(&cli.command);
+    let progress = Progress::new(progress, &verbosity, &environment);
+    let context = Context { environment, interrupts, progress, output: Output::new(format) };
+    let result = dispatch(cli.command, &context);
+    context.progress.end();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ended(&context.progress, &failure),
+    }
+}
+
+fn ended(progress: &Progress, failure: &Failure) -> ExitCode {
+    if !failure.is_silent() {
+        progress.failure(failure);
+    }
+    ExitCode::from(failure.code())
+}
+
+/// Help and version are results; all else is a mistake of the user.
+fn not_understood(error: &clap::Error, progress: &Progress) -> ExitCode {
+    match error.print() {
+        Err(unprinted) if !error.use_stderr() => ended(progress, &unwritten(&unprinted)),
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
+}
+
+/// How a command wants to be shown.
+fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
+    let auto = ProgressMode::Auto;
+    let text = Format::Text;
+    match command {
+        Command::Init(args) => (text, auto, args.verbosity.clone()),
+        Command::Pack(PackCommand::Image(args)) => {
+            (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
+        }
+        Command::Pack(PackCommand::Files(args)) => {
+            (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
+        }
+        Command::Copy(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
+        Command::Ls(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Inspect(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Resolve(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Tag(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Manifest(ManifestCommand::Get(args)) => (text, auto, args.verbosity.clone()),
+        Command::Manifest(ManifestCommand::Put(args)) => {
+            (args.formatted.format, auto, args.verbosity.clone())
+        }
+        Command::Blob(BlobCommand::Get(args)) => (text, auto, args.verbosity.clone()),
+        Command::Blob(BlobCommand::Put(args)) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Serve(args) => (text, auto, args.verbosity.clone()),
+        Command::Login(args) => (text, auto, args.verbosity.clone()),
+        Command::Logout(args) => (text, auto, args.verbosity.clone()),
+        Command::Completions(_) | Command::Push(_) | Command::Pull(_) => (text, auto, Verbosity::default()),
+    }
+}
+
+fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Init(args) => commands::init::run(&args, context),
+        Command::Pack(command) => commands::pack::run(&command, context),
+        Command::Serve(args) => commands::serve::run(&args, context),
+        Command::Copy(args) => commands::copy::run(&args, context),
+        Command::Ls(args) => commands::ls::run(&args, context),
+        Command::Inspect(args) => commands::inspect::run(&args, context),
+        Command::Resolve(args) => commands::resolve::run(&args, context),
+        Command::Tag(args) => commands::tag::run(&args, context),
+        Command::Manifest(command) => commands::manifest::run(&command, context),
+        Command::Blob(command) => commands::blob::run(&command, context),
+        Command::Login(args) => commands::login::run(&args, context),
+        Command::Logout(args) => commands::logout::run(&args, context),
+        Command::Completions(args) => commands::completions::run(&args, &mut Cli::command(), context),
+        Command::Push(args) => Err(commands::refused::push(&args)),
+        Command::Pull(args) => Err(commands::refused::pull(&args)),
+    }
+}

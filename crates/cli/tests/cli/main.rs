@@ -1,0 +1,20 @@
+//! The program as it is run: its output, its exit codes, and what it leaves on disk.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod bad_input;
+mod copy;
+mod examples;
+mod help;
+mod layouts;
+mod login;
+mod offline;
+mod pack;
+mod peers;
+mod real;
+mod registries;
+mod scripted;
+mod serve;
+mod signals;
+mod streams;
+mod support;

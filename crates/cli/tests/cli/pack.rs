@@ -1,0 +1,251 @@
+//! `transship pack`: the same input gives the same layout, and the flags do what they say.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{PROGRAM, Run, Sandbox};
+
+/// A small tree.
+fn tree() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("rootfs/bin/app", "#!/bin/sh\necho hello\n");
+    sandbox.write("rootfs/etc/motd", "hello\n");
+    sandbox.write("rootfs/var/cache/junk.tmp", "junk");
+    std::os::unix::fs::symlink("app", sandbox.path("rootfs/bin/link")).unwrap();
+    sandbox
+}
+
+fn inspect(sandbox: &Sandbox, location: &str) -> Value {
+    serde_json::from_str(&sandbox.ok(&["inspect", location, "--format", "json"])).unwrap()
+}
+
+#[test]
+fn law_8_the_same_input_gives_the_same_folder_byte_for_byte() {
+    let sandbox = tree();
+    let digest = sandbox.ok(&["pack", "image", "rootfs", "--platform", "linux/amd64", "--to", "oci:one:v1"]);
+    let mut command = sandbox.command("sh");
+    command.env("TZ", "Asia/Tokyo").env("LC_ALL", "C").env("USER", "somebody");
+    let line = format!(
+        "umask 077; touch rootfs/etc/motd; exec {PROGRAM} pack image rootfs --platform linux/amd64 --threads 1 --to oci:two:v1"
+    );
+    let run = Run::of(command.args(["-c", &line]).output().unwrap());
+    assert_eq!((run.code, run.stdout.trim()), (0, &*digest), "{run:?}");
+    let diff = Run::of(sandbox.command("diff").args(["-r", "one", "two"]).output().unwrap());
+    assert_eq!((diff.code, &*diff.stdout), (0, ""), "{diff:?}");
+    assert_eq!(sandbox.path("one").read_dir().unwrap().count(), 3, "only the standard names");
+}
+
+#[test]
+fn the_platform_is_said_when_nobody_gave_one() {
+    let sandbox = tree();
+    let run = sandbox.run(&["pack", "image", "rootfs", "--to", "oci:out:v1"]);
+    assert!(run.stderr.contains("platform linux/"), "{run:?}");
+    let run = sandbox.run(&["pack", "image", "rootfs", "--to", "oci:out:v2", "--platform", "linux/riscv64"]);
+    assert!(!run.stderr.contains("platform"), "{run:?}");
+    assert_eq!(inspect(&sandbox, "oci:out:v2")["platforms"], serde_json::json!(["linux/riscv64"]));
+    let quiet = sandbox.run(&["pack", "image", "rootfs", "--to", "oci:out:v3", "-q"]);
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn flags_of_the_config_are_in_the_config() {
+    let sandbox = tree();
+    sandbox.write("env", "# settings\nLANG=C.UTF-8\nPORT=1\n");
+    sandbox.write("labels", "from=file\n");
+    sandbox.ok(&[
+        "pack",
+        "image",
+        "rootfs",
+        "--to",
+        "oci:out:v1",
+        "--entrypoint",
+        r#"["/bin/app","-v"]"#,
+        "--cmd",
+        "run",
+        "--cmd",
+        "--fast",
+        "--env-file",
+        "env",
+        "--env",
+        "PORT=80",
+        "--workdir",
+        "/srv",
+        "--user",
+        "1000:1000",
+        "--expose",
+        "80",
+        "--volume",
+        "/data",
+        "--label",
+        "a=b",
+        "--label-file",
+        "labels",
+        "--stop-signal",
+        "SIGINT",
+        "--annotation",
+        "org.example.note=hello",
+        "--created",
+        "2020-01-02T03:04:05Z",
+        "--platform",
+        "linux/arm64",
+    ]);
+    let json = inspect(&sandbox, "oci:out:v1");
+    assert_eq!(
+        json["config"],
+        serde_json::json!({
+            "created": "2020-01-02T03:04:05Z", "user": "1000:1000", "entrypoint": ["/bin/app", "-v"],
+            "cmd": ["run", "--fast"], "workingDir": "/srv", "env": ["LANG=C.UTF-8", "PORT=80"],
+            "exposedPorts": ["80/tcp"], "volumes": ["/data"], "stopSignal": "SIGINT",
+            "labels": { "a": "b", "from": "file" }
+        })
+    );
+    assert_eq!(json["annotations"]["org.example.note"], "hello");
+    assert_eq!(json["platforms"], serde_json::json!(["linux/arm64"]));
+}
+
+#[test]
+fn a_base_is_built_upon() {
+    let sandbox = tree();
+    let base = sandbox.ok(&[
+        "pack",
+        "image",
+        "rootfs",
+        "--env",
+        "A=1",
+        "--platform",
+        "linux/arm64",
+        "--to",
+        "oci:base:v1",
+    ]);
+    sandbox.write("more/file", "more");
+    sandbox.ok(&["pack", "image", "more", "--from", "oci:base:v1", "--env", "B=2", "--to", "oci:out:v1"]);
+    let json = inspect(&sandbox, "oci:out:v1");
+    assert_eq!(json["layers"].as_array().unwrap().len(), 2);
+    assert_eq!(json["layers"][0], inspect(&sandbox, "oci:base:v1")["layers"][0]);
+    assert_eq!(json["config"]["env"], serde_json::json!(["A=1", "B=2"]));
+    assert_eq!(json["platforms"], serde_json::json!(["linux/arm64"]));
+    assert_eq!(json["annotations"]["org.opencontainers.image.base.digest"], base);
+    let from = "docker://registry.example/app:v1";
+    sandbox.fails_saying(
+        12,
+        &["pack", "image", "more", "--from", from, "--to", "oci:x:v1"],
+        "transship copy docker://",
+    );
+    sandbox.fails_saying(2, &["pack", "image", "oci:base:v1", "--to", "oci:x:v1"], "--from oci:base:v1");
+}
+
+#[test]
+fn excludes_and_compression_and_recipes_are_kept_to() {
+    let sandbox = tree();
+    sandbox.write("ignore", "# not these\n*.tmp\n");
+    let all = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:all"]);
+    let some = sandbox.ok(&["pack", "image", "rootfs", "--exclude", "/var", "--to", "oci:out:some"]);
+    assert_ne!(all, some);
+    let listed =
+        sandbox.ok(&["pack", "image", "rootfs", "--ignore-file", "ignore", "--to", "oci:out:listed"]);
+    assert!(listed != all && listed != some);
+    for (how, media_type) in [("zstd", "tar+zstd"), ("none", "tar"), ("gzip", "tar+gzip")] {
+        let location = format!("oci:out:{how}");
+        let arguments =
+            ["pack", "image", "rootfs", "--compression", how, "--to", &*location, "--format", "json"];
+        let json: Value = serde_json::from_str(&sandbox.ok(&arguments)).unwrap();
+        assert_eq!(json["schema"], "transship.pack/v1");
+        let layer = &json["layers"][0];
+        assert!(layer["mediaType"].as_str().unwrap().ends_with(media_type), "{json}");
+        let recipe = layer["recipe"].as_str().unwrap();
+        sandbox.ok(&["pack", "image", "rootfs", "--compression", how, "--recipe", recipe, "--to", &location]);
+        sandbox.fails_saying(
+            12,
+            &["pack", "image", "rootfs", "--recipe", "other", "--to", &location],
+            "this build cannot give",
+        );
+    }
+}
+
+#[test]
+fn files_become_an_artifact_and_may_refer_to_something() {
+    let sandbox = tree();
+    let image = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1"]);
+    sandbox.write("sbom.json", "{}");
+    let arguments = [
+        "pack",
+        "files",
+        "sbom.json:application/spdx+json",
+        "docs/motd=rootfs/etc/motd",
+        "--artifact-type",
+        "application/spdx+json",
+        "--subject",
+        "oci:out:v1",
+        "--to",
+        "oci:out",
+        "--descriptor-file",
+        "d.json",
+    ];
+    let digest = sandbox.ok(&arguments);
+    let json = inspect(&sandbox, &format!("oci:out@{digest}"));
+    assert_eq!((&json["kind"], &json["artifactType"]), (&"artifact".into(), &"application/spdx+json".into()));
+    assert_eq!(json["subject"], image);
+    assert_eq!(json["layers"][0]["mediaType"], "application/spdx+json");
+    assert_eq!(json["layers"][1]["title"], "docs/motd");
+    assert_eq!(inspect(&sandbox, "oci:out:v1")["referrers"][0]["digest"], digest);
+    let descriptor: Value = serde_json::from_str(&sandbox.read("d.json")).unwrap();
+    assert_eq!(descriptor["digest"], digest);
+    let second = sandbox.ok(&["pack", "files", "sbom.json", "--subject", "d.json", "--to", "oci:out:x"]);
+    assert_eq!(inspect(&sandbox, "oci:out:x")["subject"], digest);
+    assert_ne!(second, digest);
+    sandbox.fails_saying(
+        2,
+        &["pack", "files", "a=sbom.json", "a=rootfs/etc/motd", "--to", "oci:x"],
+        "TITLE=FILE",
+    );
+    let run = sandbox.run(&["pack", "files", "/etc/hostname", "--to", "oci:x"]);
+    assert!(run.code == 2 && run.stderr.contains("TITLE=FILE"), "{run:?}");
+}
+
+#[test]
+fn the_digest_file_holds_what_is_printed() {
+    let sandbox = tree();
+    let digest = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1", "--digest-file", "digest"]);
+    assert_eq!(sandbox.read("digest"), format!("{digest}\n"));
+    fs::remove_file(sandbox.path("digest")).unwrap();
+    sandbox.fails(3, &["pack", "image", "nowhere", "--to", "oci:out:v2", "--digest-file", "digest"]);
+    assert!(!sandbox.path("digest").exists());
+}
+
+#[test]
+fn source_date_epoch_is_when_and_the_ceiling_of_times() {
+    let sandbox = tree();
+    let pack = |flags: &[&str], epoch: &str| {
+        let mut command = sandbox.command(PROGRAM);
+        command.args(["pack", "image", "rootfs", "--to", "oci:out:v1"]).args(flags);
+        Run::of(command.env("SOURCE_DATE_EPOCH", epoch).output().unwrap())
+    };
+    assert_eq!(pack(&[], "1700000000").code, 0);
+    assert_eq!(inspect(&sandbox, "oci:out:v1")["config"]["created"], "2023-11-14T22:13:20Z");
+    assert_eq!(pack(&["--mtime", "clamp"], "1700000000").code, 0);
+    let run = pack(&[], "yesterday");
+    assert!(run.code == 2 && run.stderr.contains("SOURCE_DATE_EPOCH"), "{run:?}");
+    sandbox.fails_saying(
+        2,
+        &["pack", "image", "rootfs", "--mtime", "clamp", "--to", "oci:x:v1"],
+        "needs SOURCE_DATE_EPOCH",
+    );
+}
+
+#[test]
+fn packing_nothing_or_for_a_digest_is_refused_before_anything_is_made() {
+    let sandbox = tree();
+    sandbox.fails(2, &["pack", "image", "--to", "oci:new:v1"]);
+    sandbox.fails(2, &["pack", "image", "rootfs", "--env", "novalue", "--to", "oci:new:v1"]);
+    sandbox.fails(2, &["pack", "image", "rootfs", "--level", "99", "--to", "oci:new:v1"]);
+    let digest = transship_spec::Digest::sha256(b"");
+    sandbox.fails_saying(
+        2,
+        &["pack", "image", "rootfs", "--to", &format!("oci:new@{digest}")],
+        "is not known before",
+    );
+    sandbox.fails_saying(2, &["pack", "image", "rootfs", "--to", "docker://localhost:1/app"], "has no tag");
+    sandbox.fails_saying(3, &["pack", "image", "rootfs", "--to", "oci:no/such/folder:v1"], "does not exist");
+    assert!(!sandbox.path("new").exists());
+}
