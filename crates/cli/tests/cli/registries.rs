@@ -58,10 +58,11 @@ fn names_in_transit_follow_the_rules() {
     assert_eq!(names("oci:short"), ["v1", "v2"]);
     let mirror = format!("docker://{}/mirror", registry.address());
     let lines = sandbox.ok(&["copy", "--all-tags", "oci:full", &mirror]);
-    for (line, tag) in lines.lines().zip(["v1", "v2"]) {
-        let (digest, location) = line.split_once('\t').unwrap();
-        assert_eq!(location, format!("{mirror}/team/app:{tag}"));
-        assert_eq!(sandbox.ok(&["resolve", location]), digest);
+    assert_eq!(lines.lines().count(), 2);
+    for tag in ["v1", "v2"] {
+        let location = format!("{mirror}/team/app:{tag}");
+        let digest = sandbox.ok(&["resolve", &location]);
+        assert!(lines.contains(&format!("{digest}\t{location}")), "{lines}");
     }
     sandbox.ok(&[
         "copy",
