@@ -73,6 +73,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // Removed while it is still locked; what cannot be removed is dead from now on, and swept by the next session.
         let _ = self.folder.remove_file(&self.name);
+        let _ = self.file.unlock();
     }
 }
 

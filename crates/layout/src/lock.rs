@@ -19,8 +19,14 @@ pub(crate) const FILE: &str = "lock";
 /// The lock of one layout, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    /// Closing it releases the lock.
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that is just being started has the file open too.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -72,7 +78,7 @@ impl Lock {
         }
         // Only for people; a lock whose holder is not told is as good.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", this_process()));
-        Ok(Attempt::Held(Self { _file: file }))
+        Ok(Attempt::Held(Self { file }))
     }
 }
 

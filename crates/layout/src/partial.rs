@@ -163,5 +163,7 @@ impl Drop for Partial {
         if !self.settled && self.held() == 0 {
             let _ = self.folder.remove_file(&self.name);
         }
+        // Closing is not enough: a child process that is just being started has the file open too.
+        let _ = self.file.unlock();
     }
 }
