@@ -38,6 +38,8 @@ pub struct Written {
     pub size: u64,
     /// It was there already, verified, and was left alone.
     pub reused: bool,
+    /// The file system shares its bytes with the source, so that none were moved.
+    pub reflinked: bool,
 }
 
 /// What a session and its writers share.
@@ -172,7 +174,7 @@ impl Ingest {
     pub(crate) fn place(&self, mut whole: Whole, file: &File) -> Result<Written> {
         self.publish(&whole.digest)?;
         let (digest, size) = (whole.digest.clone(), whole.size);
-        let written = Written { digest, size, reused: self.is_there(&whole)? };
+        let written = Written { digest, size, reused: self.is_there(&whole)?, reflinked: false };
         if written.reused {
             return Ok(written);
         }
@@ -372,6 +374,7 @@ pub struct BlobWriter {
     place: Option<(Arc<Dir>, String)>,
     check: Check,
     size: u64,
+    reflinked: bool,
 }
 
 impl BlobWriter {
@@ -393,7 +396,7 @@ impl BlobWriter {
 
     fn with(ingest: Arc<Ingest>, check: Check) -> Result<Self> {
         let (folder, name, file) = ingest.temporary()?;
-        Ok(Self { ingest, file, place: Some((folder, name)), check, size: 0 })
+        Ok(Self { ingest, file, place: Some((folder, name)), check, size: 0, reflinked: false })
     }
 
     /// The temporary file, for filling it otherwise; see [`BlobWriter::filled`].
@@ -404,6 +407,11 @@ impl BlobWriter {
     /// Says that the temporary file was filled with the known content.
     pub(crate) fn filled(&mut self, size: u64) {
         self.size = size;
+    }
+
+    /// The same, by bytes that it shares with their source.
+    pub(crate) fn reflinked(&mut self, size: u64) {
+        (self.size, self.reflinked) = (size, true);
     }
 
     /// Bytes written so far.
@@ -487,7 +495,8 @@ impl BlobWriter {
             Check::Known(digest) => digest,
         };
         let Some((folder, name)) = self.place.take() else { return Err(Error::Ended) };
-        self.ingest.place(Whole::new(folder, name, digest, self.size), &self.file)
+        let written = self.ingest.place(Whole::new(folder, name, digest, self.size), &self.file)?;
+        Ok(Written { reflinked: self.reflinked && !written.reused, ..written })
     }
 }
 

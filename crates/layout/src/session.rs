@@ -156,7 +156,7 @@ impl Session {
         if !share(writer.file(), source) {
             return Ok(None);
         }
-        writer.filled(expected.size);
+        writer.reflinked(expected.size);
         Ok(Some(writer))
     }
 
