@@ -48,8 +48,7 @@ pub(crate) async fn run(plan: Plan) -> Report {
     run.announce();
     let asked: Vec<usize> =
         (0..run.survey.roots.len()).filter(|id| run.survey.roots[*id].parent.is_none()).collect();
-    let concurrency = run.options.concurrency.max(1);
-    stream::iter(asked).for_each_concurrent(concurrency, |id| run.root(id)).await;
+    stream::iter(asked).for_each_concurrent(run.concurrency(), |id| run.root(id)).await;
     run.commit().await;
     run.report()
 }
@@ -104,6 +103,10 @@ impl Run {
         }
     }
 
+    fn concurrency(&self) -> usize {
+        self.options.concurrency.max(1)
+    }
+
     fn node(&self, spot: usize, id: NodeId) -> &Node {
         &self.survey.spots[spot].graph.nodes[id]
     }
@@ -133,11 +136,12 @@ impl Run {
             }
             self.settle(id, outcome);
             let Some(belongings) = self.belongings.get(&id) else { return };
-            for belonging in belongings {
-                match is_done {
-                    true => self.root(*belonging).await,
-                    false => self.give_up(*belonging),
+            match is_done {
+                true => {
+                    let each = stream::iter(belongings);
+                    each.for_each_concurrent(self.concurrency(), |belonging| self.root(*belonging)).await;
                 }
+                false => belongings.iter().for_each(|belonging| self.give_up(*belonging)),
             }
         };
         work.boxed()
@@ -262,8 +266,7 @@ impl Run {
             return Ok(());
         }
         let children = stream::iter(node.children.iter().map(Ok));
-        let concurrency = self.options.concurrency.max(1);
-        children.try_for_each_concurrent(concurrency, |child| self.place(spot, *child)).await
+        children.try_for_each_concurrent(self.concurrency(), |child| self.place(spot, *child)).await
     }
 
     async fn put_document(&self, spot: usize, id: NodeId, role: &Role) -> Outcome {
@@ -357,10 +360,7 @@ impl Run {
     /// Finds out whether the source is at fault for a blob that did not arrive, and says so.
     async fn blame(&self, blob: &Descriptor, offer: &Offer, to_layout: bool, error: Error) -> Error {
         let from = &offer.from;
-        let at_source = |cause| {
-            let (place, digest) = (from.place().clone(), blob.digest.clone());
-            Error::Source { place, digest, cause: Box::new(cause) }
-        };
+        let at_source = |cause| Error::at_source(from.place(), &blob.digest, cause);
         match &error {
             // A refusal makes us look at our own copy, which tells whose fault it is.
             Error::Layout(_) | Error::Registry(_) if from.is_local() && error.is_about_content() => {
@@ -403,6 +403,7 @@ impl Run {
                 outcomes.iter().any(|(id, outcome)| self.survey.roots[*id].to == spot && outcome.is_ok())
             };
             if !is_of_use {
+                session.abandon().await;
                 continue;
             }
             if let Err(error) = session.commit().await {

@@ -106,7 +106,7 @@ pub enum Error {
         place: String,
     },
     /// The source lacks, or holds a wrong copy of, something that the root needs.
-    #[error("{place} does not hold a right copy of {digest}: {cause}")]
+    #[error("{place} does not give a right copy of {digest}: {cause}")]
     Source {
         /// The source.
         place: Place,
@@ -187,6 +187,16 @@ impl Error {
             Self::Source { cause, .. } => cause.remedy(),
             Self::Shared(error) => error.remedy(),
             _ => None,
+        }
+    }
+
+    /// The error of a source, which lacks content or has it wrong; where it could only not be reached, just that.
+    pub(crate) fn at_source(place: &Place, digest: &Digest, cause: Self) -> Self {
+        match cause.kind() {
+            Kind::NotFound | Kind::Invalid | Kind::Limit | Kind::Unsupported | Kind::Storage => {
+                Self::Source { place: place.clone(), digest: digest.clone(), cause: Box::new(cause) }
+            }
+            _ => cause,
         }
     }
 

@@ -8,7 +8,7 @@ use transship_registry::Client;
 use transship_spec::{Digest, Reference, referrers};
 
 use crate::endpoint::{self, Endpoint, Listed};
-use crate::names::{self, Assigned, Called, Into, Name, Naming, Pattern};
+use crate::names::{self, Assigned, Called, Name, Naming, Pattern, Target};
 use crate::{Error, Result};
 
 /// Where something comes from.
@@ -134,9 +134,9 @@ pub async fn requests(
     }
     let into = match destination {
         Destination::Layout { name, .. } => {
-            Into::Layout { name: name.clone(), short: selection.naming.short_names }
+            Target::Layout { name: name.clone(), short: selection.naming.short_names }
         }
-        Destination::Registry { reference, .. } => Into::Registry(reference.clone()),
+        Destination::Registry { reference, .. } => Target::Registry(reference.clone()),
     };
     let called: Vec<_> = things.iter().map(|(_, listed)| listed.called.clone()).collect();
     let assigned = names::assign(&called, &into, &selection.naming, is_several(sources, &things))?;
@@ -146,7 +146,7 @@ pub async fn requests(
         Request { from, listed, to, name: assigned.name.clone(), digest }
     });
     let requests: Vec<Request> = requests.collect();
-    if !selection.force && !matches!(into, Into::Layout { name: Some(_), .. }) {
+    if !selection.force && !matches!(into, Target::Layout { name: Some(_), .. }) {
         refuse_moves(&requests).await?;
     }
     Ok(requests)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::{OnceCell, OwnedRwLockWriteGuard, RwLock};
 use transship_layout::{Entry, IndexEdit, Layout, graph};
 use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers};
 
@@ -134,6 +134,9 @@ impl Endpoint for LayoutEndpoint {
 
     fn find<'a>(&'a self, names: &'a [Name]) -> BoxFuture<'a, Vec<Result<Option<Descriptor>>>> {
         let find = async move {
+            if names.iter().all(|name| *name == Name::Digest) {
+                return names.iter().map(|_| Ok(None)).collect();
+            }
             let entries = match self.with(Layout::entries).await {
                 Ok(entries) => entries,
                 Err(error) => {
@@ -266,6 +269,15 @@ impl LayoutSession {
         .await
     }
 
+    /// The session for whoever ends it, once nobody writes any more.
+    async fn take(&self) -> Result<(transship_layout::Session, OwnedRwLockWriteGuard<()>)> {
+        let all_done = Arc::clone(&self.gate).write_owned().await;
+        let session = Self::lock(&self.session).take().ok_or(transship_layout::Error::Ended)?;
+        let session = Arc::try_unwrap(session)
+            .map_err(|_| Error::Worker(format!("{} is still being written", self.place)))?;
+        Ok((session, all_done))
+    }
+
     /// Takes a blob from a stream: it comes in on the reactor, and is hashed and written here.
     async fn download(&self, blob: &Descriptor, offer: &Offer) -> Result<()> {
         let mut feed = transfer::Feed::default();
@@ -291,9 +303,13 @@ impl Session for LayoutSession {
                 return Ok(Placed::Copied);
             };
             let expected = blob.clone();
-            self.with(move |session| Ok(session.adopt_from(&source, &expected)?)).await?;
+            let written = self.with(move |session| Ok(session.adopt_from(&source, &expected)?)).await?;
             offer.events.blob_progress(blob, blob.size);
-            Ok(Placed::Copied)
+            Ok(match (written.reflinked, written.reused) {
+                (true, _) => Placed::Reflinked,
+                (false, true) => Placed::Present,
+                (false, false) => Placed::Copied,
+            })
         };
         put.boxed()
     }
@@ -319,12 +335,26 @@ impl Session for LayoutSession {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn abandon(&self) -> BoxFuture<'_, ()> {
+        let abandon = async {
+            if let Ok((session, all_done)) = self.take().await {
+                // What it removes is on the disk, too.
+                let removed = off_the_reactor(move || {
+                    drop(session);
+                    drop(all_done);
+                    Ok::<(), Error>(())
+                });
+                if let Err(error) = removed.await {
+                    tracing::debug!(%error, "a session did not end well");
+                }
+            }
+        };
+        abandon.boxed()
+    }
+
     fn commit(&self) -> Pending<'_, ()> {
         let commit = async {
-            let all_done = Arc::clone(&self.gate).write_owned().await;
-            let session = Self::lock(&self.session).take().ok_or(transship_layout::Error::Ended)?;
-            let session = Arc::try_unwrap(session)
-                .map_err(|_| Error::Worker(format!("{} is still being written", self.place)))?;
+            let (session, all_done) = self.take().await?;
             let roles = std::mem::take(&mut *Self::lock(&self.roles));
             off_the_reactor(move || {
                 let result = session.commit(|index| enter(index, &roles));

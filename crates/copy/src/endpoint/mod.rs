@@ -218,6 +218,11 @@ pub trait Session: Send + Sync + fmt::Debug {
     /// Gives a role to a blob that was put, where roots can be something else than manifests (IMG-12).
     fn keep<'a>(&'a self, role: &'a Role) -> Pending<'a, ()>;
 
+    /// Ends the session without names. When this is over nothing writes any more.
+    fn abandon(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// Makes visible what is not yet, and ends the session.
     fn commit(&self) -> Pending<'_, ()>;
 }

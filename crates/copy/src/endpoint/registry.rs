@@ -332,10 +332,7 @@ impl Session for RegistrySession {
 fn unwrapped(error: transship_registry::Error, blob: &Descriptor, offer: &Offer) -> Error {
     match error {
         transship_registry::Error::Source(inner) => match inner.downcast::<Error>() {
-            Ok(cause) => {
-                let (place, digest) = (offer.from.place().clone(), blob.digest.clone());
-                Error::Source { place, digest, cause }
-            }
+            Ok(cause) => Error::at_source(offer.from.place(), &blob.digest, *cause),
             Err(inner) => transship_registry::Error::Source(inner).into(),
         },
         error => error.into(),

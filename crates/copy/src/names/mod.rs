@@ -113,7 +113,7 @@ impl Serialize for Name {
 
 /// Where things go, as far as names are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Into {
+pub enum Target {
     /// Into a layout, under this name if one is given.
     Layout {
         /// The name that the user gave.
@@ -161,10 +161,10 @@ pub struct Naming {
 /// # Errors
 /// [`Error::NoName`] for something without a name, [`Error::OneName`] for one that was given to several,
 /// [`Error::TwoOnOneName`], and the errors of the grammar.
-pub fn assign(things: &[Called], into: &Into, naming: &Naming, several: bool) -> Result<Vec<Assigned>> {
+pub fn assign(things: &[Called], into: &Target, naming: &Naming, several: bool) -> Result<Vec<Assigned>> {
     let given = match into {
-        Into::Layout { name, .. } => name.clone(),
-        Into::Registry(reference) => reference.tag().map(|tag| tag.as_str().to_owned()),
+        Target::Layout { name, .. } => name.clone(),
+        Target::Registry(reference) => reference.tag().map(|tag| tag.as_str().to_owned()),
     };
     if let Some(name) = given.filter(|_| several) {
         return Err(Error::OneName { name });
@@ -188,10 +188,10 @@ pub fn assign(things: &[Called], into: &Into, naming: &Naming, several: bool) ->
     Ok(assigned)
 }
 
-fn one(called: &Called, into: &Into, several: bool) -> Result<Assigned> {
+fn one(called: &Called, into: &Target, several: bool) -> Result<Assigned> {
     match into {
-        Into::Layout { name: Some(name), .. } => Ok(Assigned { repository: None, name: in_layout(name) }),
-        Into::Layout { name: None, short } => {
+        Target::Layout { name: Some(name), .. } => Ok(Assigned { repository: None, name: in_layout(name) }),
+        Target::Layout { name: None, short } => {
             let name = match (called.tagged(), called.tag(), &called.short) {
                 (_, Some(tag), _) if *short => Name::Short(tag.as_str().to_owned()),
                 (Some(full), ..) => Name::Full(full.clone()),
@@ -200,7 +200,7 @@ fn one(called: &Called, into: &Into, several: bool) -> Result<Assigned> {
             };
             Ok(Assigned { repository: None, name })
         }
-        Into::Registry(reference) => in_registry(called, reference, several),
+        Target::Registry(reference) => in_registry(called, reference, several),
     }
 }
 
@@ -225,9 +225,9 @@ fn below(prefix: &Reference, path: &str) -> Result<Reference> {
 }
 
 /// What a map gave, completed by the source's tag where it names none.
-fn mapped(text: &str, called: &Called, into: &Into) -> Result<Assigned> {
+fn mapped(text: &str, called: &Called, into: &Target) -> Result<Assigned> {
     match into {
-        Into::Layout { short, .. } => match in_layout(text) {
+        Target::Layout { short, .. } => match in_layout(text) {
             Name::Full(full) if full.tag().is_none() => {
                 let tag = called.tag().ok_or_else(|| no_name(called))?;
                 Ok(Assigned { repository: None, name: Name::Full(full.with_tag(tag)) })
@@ -238,7 +238,7 @@ fn mapped(text: &str, called: &Called, into: &Into) -> Result<Assigned> {
             }
             name => Ok(Assigned { repository: None, name }),
         },
-        Into::Registry(prefix) => {
+        Target::Registry(prefix) => {
             let target = match full_reference(text) {
                 Some(target) => target,
                 None => {
@@ -282,10 +282,10 @@ pub(crate) fn same_repository(one: &Reference, other: &Reference) -> bool {
 }
 
 /// The digest that a destination names, which must be that of what is copied.
-pub(crate) fn wanted_digest(into: &Into) -> Option<&Digest> {
+pub(crate) fn wanted_digest(into: &Target) -> Option<&Digest> {
     match into {
-        Into::Registry(reference) => reference.digest(),
-        Into::Layout { .. } => None,
+        Target::Registry(reference) => reference.digest(),
+        Target::Layout { .. } => None,
     }
 }
 
@@ -299,15 +299,15 @@ mod tests {
         Called::full(&Reference::parse(text).unwrap())
     }
 
-    fn layout(name: Option<&str>, short: bool) -> Into {
-        Into::Layout { name: name.map(str::to_owned), short }
+    fn layout(name: Option<&str>, short: bool) -> Target {
+        Target::Layout { name: name.map(str::to_owned), short }
     }
 
-    fn registry(text: &str) -> Into {
-        Into::Registry(Reference::parse(text).unwrap())
+    fn registry(text: &str) -> Target {
+        Target::Registry(Reference::parse(text).unwrap())
     }
 
-    fn single(called: &Called, into: &Into) -> String {
+    fn single(called: &Called, into: &Target) -> String {
         assign(std::slice::from_ref(called), into, &Naming::default(), false).unwrap()[0].to_string()
     }
 

@@ -206,8 +206,5 @@ pub(crate) async fn read_from(
         true => source.listed_document(descriptor).await,
         false => source.document(descriptor).await,
     };
-    read.map_err(|cause| {
-        let (place, digest) = (source.place().clone(), descriptor.digest.clone());
-        Error::Source { place, digest, cause: Box::new(cause) }
-    })
+    read.map_err(|cause| Error::at_source(source.place(), &descriptor.digest, cause))
 }

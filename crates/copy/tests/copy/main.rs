@@ -4,5 +4,6 @@
 
 mod faults;
 mod layouts;
+mod peers;
 mod registries;
 mod support;
