@@ -18,7 +18,7 @@ use crate::BoxError;
 /// The body of an answer, and of a request once it has come in.
 pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// How much of a file is in memory for one client.
+/// How much of a file is read at once; twice as much is in memory for one client.
 const PIECE: u64 = 128 << 10;
 
 pub(crate) fn empty() -> Body {
@@ -50,21 +50,24 @@ pub(crate) fn json(status: StatusCode, text: String) -> Response<Body> {
     response
 }
 
-/// A part of a file, read on the blocking pool when the client is ready for it: no thread waits for a slow one.
+/// A part of a file, read on the blocking pool: one piece while the one before is being sent. No thread waits for a slow
+/// client.
 pub(crate) fn file(file: File, start: u64, length: u64) -> Body {
-    FileBody { state: State::Idle(file, start), left: length }.boxed_unsync()
+    let reading = (length > 0).then(|| read(file, Some(start), length));
+    FileBody { reading, left: length }.boxed_unsync()
 }
 
+type Reading = JoinHandle<io::Result<(File, Bytes)>>;
+
 struct FileBody {
-    state: State,
+    /// The next piece; none at the end.
+    reading: Option<Reading>,
+    /// Bytes that were not given yet.
     left: u64,
 }
 
-enum State {
-    /// The file, and where to read on; the position of the file itself is that, but at the start.
-    Idle(File, u64),
-    Reading(JoinHandle<io::Result<(File, Bytes)>>),
-    Over,
+fn read(file: File, start: Option<u64>, left: u64) -> Reading {
+    spawn_blocking(move || piece(file, start, left.min(PIECE)))
 }
 
 impl hyper::body::Body for FileBody {
@@ -75,30 +78,23 @@ impl hyper::body::Body for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        if let State::Idle(..) = self.state {
-            let length = self.left.min(PIECE);
-            if let State::Idle(file, start) = std::mem::replace(&mut self.state, State::Over) {
-                self.state = State::Reading(spawn_blocking(move || piece(file, start, length)));
-            }
-        }
-        let State::Reading(task) = &mut self.state else { return Poll::Ready(None) };
-        let read = ready!(Pin::new(task).poll(context));
-        self.state = State::Over;
-        match read {
+        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let read_piece = ready!(Pin::new(reading).poll(context));
+        self.reading = None;
+        Poll::Ready(Some(match read_piece {
             Ok(Ok((file, bytes))) => {
                 self.left -= bytes.len() as u64;
-                self.state = State::Idle(file, u64::MAX);
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
+                if self.left > 0 {
+                    self.reading = Some(read(file, None, self.left));
+                }
+                Ok(Frame::data(bytes))
             }
             Ok(Err(error)) => {
                 tracing::error!("reading a blob that is being sent: {error}");
-                Poll::Ready(Some(Err(error.into())))
+                Err(error.into())
             }
-            Err(error) => Poll::Ready(Some(Err(error.into()))),
-        }
+            Err(error) => Err(error.into()),
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -111,8 +107,8 @@ impl hyper::body::Body for FileBody {
 }
 
 /// The next piece: exactly so many bytes, since the length was promised to the client.
-fn piece(mut file: File, start: u64, length: u64) -> io::Result<(File, Bytes)> {
-    if start != u64::MAX {
+fn piece(mut file: File, start: Option<u64>, length: u64) -> io::Result<(File, Bytes)> {
+    if let Some(start) = start {
         file.seek(SeekFrom::Start(start))?;
     }
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());

@@ -9,19 +9,21 @@
 //! restart makes us forget stays an entry: too much is kept, never too little.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
-use transship_layout::Name;
+use transship_layout::{Name, Session};
 use transship_spec::{Descriptor, Digest, Document, Kind, MediaType, Tag};
 
 use crate::body::{self, Body};
-use crate::pull::{add, text};
+use crate::mount::Mount;
+use crate::pull::add;
 use crate::refusal::Refusal;
 use crate::route::Which;
-use crate::service::{Call, DIGEST, Found, blocking};
+use crate::service::{Call, DIGEST, Found, Shared, blocking};
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -31,6 +33,14 @@ const TAGS: usize = 100;
 /// gets to see it.
 const DRAINED: u64 = 16 << 20;
 
+/// A manifest on its way into a layout.
+struct Push {
+    shared: Arc<Shared>,
+    repository: String,
+    document: Document,
+    tags: Vec<Tag>,
+}
+
 /// Stores a manifest.
 pub(crate) async fn manifest(
     mut call: Call,
@@ -38,32 +48,24 @@ pub(crate) async fn manifest(
     which: Which,
 ) -> Result<Response<Body>, Refusal> {
     let bytes = receive(&mut call).await?;
-    let document = read(&call, &which, bytes)?;
-    let tags = tags(&call, &which)?;
-    let by_digest = matches!(which, Which::Digest(_));
-    let shared = std::sync::Arc::clone(&call.shared);
-    let name = repository.clone();
-    let found = blocking(move || shared.find(&name)).await?;
-    let mount = std::sync::Arc::clone(&found.mount);
+    let push = Push {
+        document: read(&call, &which, bytes)?,
+        tags: tags(&call, &which)?,
+        shared: call.shared,
+        repository,
+    };
+    // What may have to be hashed is hashed before others have to wait.
+    let (push, found, session) = blocking(move || {
+        let found = push.shared.find(&push.repository)?;
+        let session = push.prepare(&found)?;
+        Ok((push, found, session))
+    })
+    .await?;
+    let mount = Arc::clone(&found.mount);
     let _one_writes = mount.writes.lock().await;
     blocking(move || {
-        store(&call, &found, &repository, &document, &tags)?;
-        let reference = match &which {
-            Which::Tag(tag) => tag.to_string(),
-            _ => document.digest().to_string(),
-        };
-        let mut response = body::bare(StatusCode::CREATED);
-        add(&mut response, LOCATION, &format!("/v2/{repository}/manifests/{reference}"))?;
-        response.headers_mut().insert(DIGEST, text(&document.digest().to_string())?);
-        if let Some(subject) = document.subject() {
-            add(&mut response, SUBJECT, &subject.digest.to_string())?;
-        }
-        if by_digest {
-            for tag in &tags {
-                add(&mut response, TAG, tag.as_str())?;
-            }
-        }
-        Ok(response)
+        push.commit(&found.mount, session)?;
+        push.response(&which)
     })
     .await
 }
@@ -156,52 +158,71 @@ fn tags(call: &Call, which: &Which) -> Result<Vec<Tag>, Refusal> {
     Ok(tags)
 }
 
-/// Stores the document and names it. Blocking.
-fn store(
-    call: &Call,
-    found: &Found,
-    repository: &str,
-    document: &Document,
-    tags: &[Tag],
-) -> Result<(), Refusal> {
-    let Found { mount, opened } = found;
-    let session = opened.layout.begin()?;
-    let mut seen = HashSet::new();
-    for child in document.children() {
-        if !seen.insert(&child.digest) || child.media_type.is_nondistributable() {
-            continue;
+impl Push {
+    /// Sees that all is there that the document needs, and writes it. Blocking.
+    fn prepare(&self, found: &Found) -> Result<Session, Refusal> {
+        let session = found.opened.layout.begin()?;
+        let mut seen = HashSet::new();
+        for child in self.document.children() {
+            if !seen.insert(&child.digest) || child.media_type.is_nondistributable() {
+                continue;
+            }
+            if found.mount.withdrawn.has(&child.digest) || !session.reuse(child)? {
+                return Err(Refusal::missing_child(&child.digest));
+            }
         }
-        if mount.withdrawn.has(&child.digest) || !session.reuse(child)? {
-            return Err(Refusal::missing_child(&child.digest));
-        }
+        session.put_document(&self.document)?;
+        Ok(session)
     }
-    let descriptor = session.put_document(document)?;
-    let view = mount.now();
-    let names: Option<Vec<Name>> =
-        tags.iter().map(|tag| view.view.name(&mount.naming, repository, tag, &call.shared.host)).collect();
-    let names = names.ok_or_else(|| Refusal::bad_name(repository))?;
 
-    let claimed: Vec<&Digest> =
-        claimed(document, !names.is_empty()).filter(|digest| mount.adopted.has(digest)).collect();
-    let added = session.commit(|index| {
-        for digest in &claimed {
-            index.unpin(digest)?;
+    /// Gives the document its entry. Blocking.
+    fn commit(&self, mount: &Mount, session: Session) -> Result<(), Refusal> {
+        let (view, host) = (&mount.now().view, &self.shared.host);
+        let name = |tag| view.name(&mount.naming, &self.repository, tag, host);
+        let names: Option<Vec<Name>> = self.tags.iter().map(name).collect();
+        let names = names.ok_or_else(|| Refusal::bad_name(&self.repository))?;
+        let descriptor = self.document.descriptor();
+        let claimed: Vec<&Digest> =
+            claimed(&self.document, !names.is_empty()).filter(|digest| mount.adopted.has(digest)).collect();
+        let added = session.commit(|index| {
+            for digest in &claimed {
+                index.unpin(digest)?;
+            }
+            for name in &names {
+                index.set(name, &descriptor)?;
+            }
+            if names.is_empty() { index.add(&descriptor) } else { Ok(false) }
+        });
+        mount.changed();
+        if added? {
+            mount.adopted.note(&descriptor.digest);
         }
-        for name in &names {
-            index.set(name, &descriptor)?;
+        for digest in claimed {
+            mount.adopted.forget(digest);
         }
-        if names.is_empty() { index.add(&descriptor) } else { Ok(false) }
-    });
-    mount.changed();
-    let added = added?;
-    for digest in claimed {
-        mount.adopted.forget(digest);
+        mount.withdrawn.forget(&descriptor.digest);
+        Ok(())
     }
-    if added {
-        mount.adopted.note(&descriptor.digest);
+
+    fn response(&self, which: &Which) -> Result<Response<Body>, Refusal> {
+        let digest = self.document.digest().to_string();
+        let reference = match which {
+            Which::Tag(tag) => tag.as_str(),
+            _ => &digest,
+        };
+        let mut response = body::bare(StatusCode::CREATED);
+        add(&mut response, LOCATION, &format!("/v2/{}/manifests/{reference}", self.repository))?;
+        add(&mut response, DIGEST, &digest)?;
+        if let Some(subject) = self.document.subject() {
+            add(&mut response, SUBJECT, &subject.digest.to_string())?;
+        }
+        if let Which::Digest(_) = which {
+            for tag in &self.tags {
+                add(&mut response, TAG, tag.as_str())?;
+            }
+        }
+        Ok(response)
     }
-    mount.withdrawn.forget(&descriptor.digest);
-    Ok(())
 }
 
 /// The manifests that this push is a claim on: the members of an index, and what gets a name.

@@ -12,6 +12,7 @@ mod support;
 mod clients;
 mod concurrency;
 mod delete;
+mod disk;
 mod hostile;
 mod lists;
 mod pull;
