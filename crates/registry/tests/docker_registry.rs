@@ -2,11 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use transship_registry::{
@@ -14,66 +9,10 @@ use transship_registry::{
     Repository, Settings, TagOrDigest,
 };
 use transship_spec::{Descriptor, Digest, Document, Kind, MediaType, Tag};
+use transship_testkit::DockerRegistry;
 
-/// A registry on a loopback port with its storage in a temporary folder; both end with it.
-struct Registry {
-    process: Child,
-    address: String,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Registry {
-    /// Starts one; with `user:password` if there is to be authentication.
-    async fn start(login: Option<(&str, &str)>) -> Self {
-        let program = Path::new("/usr/bin/docker-registry");
-        assert!(program.exists(), "missing: apt-get install docker-registry apache2-utils");
-        let folder = tempfile::tempdir().unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let auth = login.map_or_else(String::new, |(user, password)| {
-            let output = Command::new("htpasswd").args(["-nbB", "-C", "5", user, password]).output().unwrap();
-            let file = folder.path().join("htpasswd");
-            std::fs::write(&file, output.stdout).unwrap();
-            format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display())
-        });
-        let config = folder.path().join("config.yml");
-        let storage = folder.path().join("storage");
-        let text = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    \
-             enabled: true\nhttp:\n  addr: {address}\n{auth}",
-            storage.display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(program);
-        command.arg("serve").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().unwrap();
-        let registry = Self { process, address, folder };
-        registry.wait().await;
-        registry
-    }
-
-    async fn wait(&self) {
-        let answers = async {
-            while tokio::net::TcpStream::connect(&self.address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), answers).await.unwrap();
-    }
-
-    fn repository(&self, settings: Settings, name: &str) -> Repository {
-        Client::new(settings).unwrap().repository(&self.address, name).unwrap()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
+fn repository(registry: &DockerRegistry, settings: Settings, name: &str) -> Repository {
+    Client::new(settings).unwrap().repository(registry.address(), name).unwrap()
 }
 
 fn content(bytes: usize, seed: usize) -> Bytes {
@@ -107,8 +46,8 @@ fn tag(name: &str) -> TagOrDigest {
 }
 
 /// Everything that a copy does, there and back.
-async fn there_and_back(registry: &Registry, settings: &Settings) {
-    let repository = registry.repository(settings.clone(), "team/app");
+async fn there_and_back(registry: &DockerRegistry, settings: &Settings) {
+    let repository = repository(registry, settings.clone(), "team/app");
     let (layer, config) = (content(3_000_000, 0), content(500, 1));
     assert_eq!(repository.blob_head(&Digest::sha256(&layer)).await.unwrap(), None);
     let layer_there = put(&repository, &layer, MediaType::OCI_LAYER_TAR).await;
@@ -136,9 +75,9 @@ async fn there_and_back(registry: &Registry, settings: &Settings) {
 
 #[tokio::test]
 async fn an_image_goes_there_and_comes_back() {
-    let registry = Registry::start(None).await;
+    let registry = DockerRegistry::start().await;
     there_and_back(&registry, &Settings::default()).await;
-    let absent = registry.repository(Settings::default(), "no/such");
+    let absent = repository(&registry, Settings::default(), "no/such");
     assert_eq!(absent.tags().await.unwrap_err().kind(), Kind::NotFound);
     let missing = Descriptor::of(MediaType::OCI_CONFIG, b"missing");
     assert_eq!(get(&absent, &missing).await.unwrap_err().kind(), Kind::NotFound);
@@ -146,31 +85,31 @@ async fn an_image_goes_there_and_comes_back() {
 
 #[tokio::test]
 async fn dist_112_an_image_goes_there_and_comes_back_with_a_login() {
-    let registry = Registry::start(Some(("me", "hunter2"))).await;
-    let file = CredentialFile::Docker(registry.path("config.json"));
+    let registry = DockerRegistry::start_with_login("me", "hunter2").await;
+    let file = CredentialFile::Docker(registry.folder().join("config.json"));
     let store = CredentialStore::new(file.clone(), Vec::new());
-    store.save(&registry.address, &Credential::password("me", "hunter2")).await.unwrap();
+    store.save(registry.address(), &Credential::password("me", "hunter2")).await.unwrap();
     let environment = Environment { credential_files: vec![file], ..Environment::default() };
     let settings = Settings { environment, ..Settings::default() };
-    Client::new(settings.clone()).unwrap().ping(&registry.address).await.unwrap();
+    Client::new(settings.clone()).unwrap().ping(registry.address()).await.unwrap();
     there_and_back(&registry, &settings).await;
 
-    let anonymous = registry.repository(Settings::default(), "team/app");
+    let anonymous = repository(&registry, Settings::default(), "team/app");
     let error = anonymous.manifest_get(&tag("v1")).await.unwrap_err();
     assert!(matches!(error, Error::NoCredentials { .. }), "{error}");
     let mut wrong = Settings::default();
-    wrong.environment.given.insert(registry.address.clone(), Credential::password("me", "wrong"));
-    let error = Client::new(wrong).unwrap().ping(&registry.address).await.unwrap_err();
+    wrong.environment.given.insert(registry.address().to_owned(), Credential::password("me", "wrong"));
+    let error = Client::new(wrong).unwrap().ping(registry.address()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Denied);
 }
 
 #[tokio::test]
 async fn dist_41_a_blob_goes_up_in_chunks() {
-    let registry = Registry::start(None).await;
+    let registry = DockerRegistry::start().await;
     let mut settings = Settings::default();
     settings.upload.chunking = Chunking::Always;
     settings.upload.chunk = 300_000;
-    let repository = registry.repository(settings, "chunks");
+    let repository = repository(&registry, settings, "chunks");
     let all = content(1_000_001, 7);
     let blob = put(&repository, &all, MediaType::OCI_LAYER_TAR).await;
     assert_eq!(get(&repository, &blob).await.unwrap(), all);
@@ -178,9 +117,9 @@ async fn dist_41_a_blob_goes_up_in_chunks() {
 
 #[tokio::test]
 async fn dist_50_a_blob_is_mounted_from_another_repository() {
-    let registry = Registry::start(None).await;
+    let registry = DockerRegistry::start().await;
     let client = Client::new(Settings::default()).unwrap();
-    let repository = |name| client.repository(&registry.address, name).unwrap();
+    let repository = |name| client.repository(registry.address(), name).unwrap();
     let all = content(10_000, 3);
     let blob = put(&repository("src"), &all, MediaType::OCI_LAYER_TAR).await;
     let placed = repository("dst").blob_put(&blob, &Bytes::new(), Some("src")).await.unwrap();
@@ -195,8 +134,8 @@ async fn dist_50_a_blob_is_mounted_from_another_repository() {
 
 #[tokio::test]
 async fn dist_36_wrong_content_is_refused_and_not_kept() {
-    let registry = Registry::start(None).await;
-    let repository = registry.repository(Settings::default(), "wrong");
+    let registry = DockerRegistry::start().await;
+    let repository = repository(&registry, Settings::default(), "wrong");
     let blob = Descriptor::of(MediaType::OCI_LAYER_TAR, b"right");
     let error = repository.blob_put(&blob, &Bytes::from("wrong"), None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Invalid);
@@ -206,8 +145,8 @@ async fn dist_36_wrong_content_is_refused_and_not_kept() {
 
 #[tokio::test]
 async fn dist_71_referrers_are_kept_in_the_fallback_tag() {
-    let registry = Registry::start(None).await;
-    let repository = registry.repository(Settings::default(), "refs");
+    let registry = DockerRegistry::start().await;
+    let repository = repository(&registry, Settings::default(), "refs");
     let config = put(&repository, &content(20, 1), MediaType::OCI_CONFIG).await;
     let layer = put(&repository, &content(2000, 2), MediaType::OCI_LAYER_TAR).await;
     let subject = image(&config, &layer, None);
@@ -227,8 +166,8 @@ async fn dist_71_referrers_are_kept_in_the_fallback_tag() {
 
 #[tokio::test]
 async fn dist_96_a_deleted_manifest_is_gone() {
-    let registry = Registry::start(None).await;
-    let repository = registry.repository(Settings::default(), "gone");
+    let registry = DockerRegistry::start().await;
+    let repository = repository(&registry, Settings::default(), "gone");
     let config = put(&repository, &content(20, 1), MediaType::OCI_CONFIG).await;
     let layer = put(&repository, &content(2000, 2), MediaType::OCI_LAYER_TAR).await;
     let manifest = image(&config, &layer, None);
