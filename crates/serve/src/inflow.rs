@@ -22,7 +22,6 @@ const PIECE: usize = 512 << 10;
 pub(crate) struct Sink {
     writer: BlobWriter,
     session: Session,
-    expected: Option<Digest>,
     /// A write failed for good: what is in the file is not known.
     is_broken: bool,
 }
@@ -32,18 +31,16 @@ impl Sink {
     pub(crate) fn new(mount: &Mount, expected: Option<&Descriptor>) -> Result<Self, Refusal> {
         let session = mount.now().layout.begin()?;
         let writer = session.writer(expected)?;
-        let expected = expected.map(|expected| expected.digest.clone());
-        Ok(Self { writer, session, expected, is_broken: false })
+        Ok(Self { writer, session, is_broken: false })
     }
 
     pub(crate) fn received(&self) -> u64 {
         self.writer.size()
     }
 
-    /// Whether the upload can go on after a request that ended so. One that was to be the whole of a blob can not: what
-    /// was expected of it does not hold for another one.
-    pub(crate) fn can_go_on(&self, result: &Result<(), Refusal>) -> bool {
-        !self.is_broken && (result.is_ok() || self.expected.is_none())
+    /// Whether the upload can go on.
+    pub(crate) fn can_go_on(&self) -> bool {
+        !self.is_broken
     }
 
     /// Checks that the whole is what the client calls it, makes it durable, and names it. Blocking.

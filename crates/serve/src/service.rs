@@ -31,7 +31,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Uploads under way at the same time: 1,000. One more is answered by 429.
+    /// Uploads under way at the same time: 256, each with two open files. One more is answered by 429.
     pub uploads: usize,
     /// An upload without a byte or a question for this long is given up: one hour.
     pub upload_idle: Duration,
@@ -44,7 +44,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            uploads: 1000,
+            uploads: 256,
             upload_idle: Duration::from_secs(3600),
             silence: Duration::from_secs(60),
             blob: 256 << 30,

@@ -27,6 +27,9 @@ use crate::service::{Call, DIGEST, Found, Shared, blocking};
 
 const UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
+/// How long the request before this one may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The uploads under way.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads(Mutex<HashMap<String, Arc<Upload>>>);
@@ -94,9 +97,11 @@ impl Upload {
         Ok(response)
     }
 
-    /// The one place of the one who writes.
-    fn take(&self) -> Result<OwnedMutexGuard<Option<Sink>>, Refusal> {
-        Arc::clone(&self.sink).try_lock_owned().map_err(|_| {
+    /// The one place of the one who writes. A request whose connection broke is waited for, until it has put away what
+    /// came of it.
+    async fn take(&self) -> Result<OwnedMutexGuard<Option<Sink>>, Refusal> {
+        let place = Arc::clone(&self.sink).lock_owned();
+        tokio::time::timeout(PATIENCE, place).await.map_err(|_| {
             let message = "another request writes to this upload";
             Refusal::new(StatusCode::CONFLICT, "BLOB_UPLOAD_INVALID", message)
         })
@@ -210,7 +215,11 @@ fn mount_blob(shared: &Shared, found: &Found, from: Option<&str>, digest: &Diges
 pub(crate) async fn go_on(call: Call, repository: String, id: String) -> Result<Response<Body>, Refusal> {
     let upload = call.shared.uploads.get(&repository, &id)?;
     match call.method {
-        Method::GET | Method::HEAD => upload.response(StatusCode::NO_CONTENT),
+        Method::GET | Method::HEAD => {
+            // While another request still writes, what was there before it is the answer.
+            drop(upload.take().await);
+            upload.response(StatusCode::NO_CONTENT)
+        }
         Method::PATCH => patch(call, upload).await,
         Method::PUT => {
             let wanted = call.query.get("digest");
@@ -238,7 +247,7 @@ fn readable_digest(text: &str) -> Result<Digest, Refusal> {
 /// Takes a piece more.
 async fn patch(call: Call, upload: Arc<Upload>) -> Result<Response<Body>, Refusal> {
     upload.check_limit(&call)?;
-    let mut place = upload.take()?;
+    let mut place = upload.take().await?;
     upload.check_order(&call)?;
     detached(async move {
         receive(call, &upload, &mut place, None).await?;
@@ -257,7 +266,7 @@ async fn close(
     let shared = Arc::clone(&call.shared);
     let result = async {
         upload.check_limit(&call)?;
-        let mut place = upload.take()?;
+        let mut place = upload.take().await?;
         upload.check_order(&call)?;
         let upload = Arc::clone(&upload);
         detached(async move {
@@ -308,7 +317,7 @@ async fn receive(
     let limits = &call.shared.limits;
     let (sink, result) = pour(call.body, sink, limits.blob, limits.silence).await;
     match sink {
-        Some(sink) if sink.can_go_on(&result) => {
+        Some(sink) if sink.can_go_on() => {
             upload.received.store(sink.received(), Ordering::Release);
             *place = Some(sink);
         }

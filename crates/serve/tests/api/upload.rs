@@ -252,6 +252,25 @@ async fn row_66_what_came_before_a_body_broke_off_stays_and_the_upload_goes_on()
 }
 
 #[tokio::test]
+async fn row_66_a_put_of_the_whole_that_broke_off_goes_on_too() {
+    let registry = Registry::new();
+    let all = content(900_000);
+    let location = registry.upload().await;
+    let put = format!("{location}?digest={}", digest(&all));
+    let pieces = vec![
+        Ok(hyper::body::Frame::data(bytes::Bytes::from(all[..600_000].to_vec()))),
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+    ];
+    let body = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
+    let request = http::Request::put(&put).header("content-length", "900000").body(body).unwrap();
+    assert_eq!(registry.service.handle(request).await.status(), 400);
+    assert_eq!(registry.get(&location).await.is(204).header("range"), "0-599999");
+    registry.send(Method::PATCH, &location, &[], all[600_000..].to_vec()).await.is(202);
+    registry.send(Method::PUT, &put, &[("content-length", "0")], "").await.is(201);
+    assert!(there(&registry, &all).await);
+}
+
+#[tokio::test]
 async fn row_64_a_body_that_stands_still_is_ended() {
     let registry = Registry::limited(|limits| limits.silence = std::time::Duration::from_millis(1));
     let location = registry.upload().await;

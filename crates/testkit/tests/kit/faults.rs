@@ -101,7 +101,7 @@ async fn headers_can_be_missing() {
 }
 
 #[tokio::test]
-async fn a_request_can_be_cut_and_what_came_is_used() {
+async fn a_request_can_be_cut() {
     let registry = TestRegistry::start().await;
     registry.fault(Fault::on("PUT", "/blobs/uploads/").nth(1).cut_request_after(300_000));
     let app = repository(&registry.address(), "app");
