@@ -11,6 +11,7 @@ use transship_spec::{Annotations, Descriptor, Manifest, MediaType, annotations, 
 use crate::epoch::created;
 use crate::image::reserved;
 use crate::kinds::files::store;
+use crate::layer::Progress;
 use crate::{Error, Warning};
 
 /// ORAS's word for a config whose type nobody told.
@@ -107,9 +108,16 @@ impl ArtifactConfig {
 
 impl Draft<'_> {
     /// Writes config and manifest.
-    pub(crate) fn write(self, session: &Session, mut layers: Vec<Descriptor>) -> Result<Artifact, Error> {
+    pub(crate) fn write(
+        self,
+        session: &Session,
+        mut layers: Vec<Descriptor>,
+        listener: &dyn Progress,
+    ) -> Result<Artifact, Error> {
         let config = match &self.options.config {
-            Some(config) => Descriptor { media_type: config.media_type()?, ..store(session, &config.path)? },
+            Some(config) => {
+                Descriptor { media_type: config.media_type()?, ..store(session, &config.path, listener)? }
+            }
             None => Descriptor::empty(),
         };
         if layers.is_empty() {

@@ -8,9 +8,11 @@
 //! compressed already is stored as it came, with the media type of its own compression. Both are read to their end, and
 //! refused if they are no tar or not whole.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use transship_codec::{Compression, Decoder, Encoder, EncoderOptions, Limits, MAGIC_LEN, detect};
@@ -32,9 +34,38 @@ pub struct LayerOptions {
     pub threads: usize,
     /// How a folder becomes a tar.
     pub tar: TarOptions,
+    /// Who is told how far it is.
+    pub progress: Option<Arc<dyn Progress>>,
+}
+
+/// Is told how far packing is. Every method does nothing unless it is written anew; each is called on some thread that has
+/// other work to do, so that none should take long.
+pub trait Progress: fmt::Debug + Send + Sync {
+    /// A folder, a tar or a file is being read.
+    fn started(&self, input: &Path) {
+        let _ = input;
+    }
+
+    /// So many more plain bytes of it were taken in. How many there will be is known of files only.
+    fn advanced(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// It is stored. `reused` tells whether the layout had it already.
+    fn finished(&self, stored: &Descriptor, reused: bool) {
+        let _ = (stored, reused);
+    }
 }
 
 impl LayerOptions {
+    /// Who is told, or one who does not listen.
+    pub(crate) fn listener(&self) -> &dyn Progress {
+        #[derive(Debug)]
+        struct Deaf;
+        impl Progress for Deaf {}
+        self.progress.as_deref().unwrap_or(&Deaf)
+    }
+
     /// The name of all that decides over the bytes of a layer made from a folder, its content and options apart: rules of
     /// the tar, encoder, its version and level.
     ///
@@ -91,12 +122,15 @@ pub struct Layer {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn pack_layer(session: &Session, input: &Path, options: &LayerOptions) -> Result<Layer, Error> {
+    options.listener().started(input);
     let encoded = encode(input, options, session.writer(None)?)?;
     let written = encoded.sink.commit()?;
     let media_type = encoded.compression.layer_media_type();
+    let descriptor = Descriptor::new(media_type, written.digest, written.size);
+    options.listener().finished(&descriptor, written.reused);
     Ok(Layer {
-        diff_id: encoded.diff_id.unwrap_or_else(|| written.digest.clone()),
-        descriptor: Descriptor::new(media_type, written.digest, written.size),
+        diff_id: encoded.diff_id.unwrap_or_else(|| descriptor.digest.clone()),
+        descriptor,
         reused: written.reused,
         warnings: encoded.warnings,
     })
@@ -167,7 +201,7 @@ pub(crate) fn encode<W: Write + Send>(
             pump(file, pieces, |bytes| check.update(bytes)).map_err(|problem| problem.at(input))?;
             check.finish()
         }),
-        Input::Tar(file, compression) => keep(file, compression, input, sink),
+        Input::Tar(file, compression) => keep(file, compression, input, options.listener(), sink),
     }
 }
 
@@ -180,6 +214,7 @@ fn compress<W: Write>(
     let compression = options.compression;
     let mut encoder = Encoder::new(sink, options.encoder())?;
     let (warnings, diff_id) = pipeline::run(compression != Compression::None, produce, |bytes| {
+        options.listener().advanced(bytes.len() as u64);
         encoder.write_all(bytes).map_err(encoding)
     })?;
     let sink = encoder.finish().map_err(|error| encoding(error.into()))?;
@@ -204,6 +239,7 @@ fn keep<W: Write + Send>(
     file: File,
     compression: Compression,
     input: &Path,
+    listener: &dyn Progress,
     sink: W,
 ) -> Result<Encoded<W>, Error> {
     let decode = |pieces: &mut Pieces| {
@@ -218,7 +254,10 @@ fn keep<W: Write + Send>(
             (Ok(()), None) => Ok((tee.sink, check.finish()?)),
         }
     };
-    let ((sink, warnings), diff_id) = pipeline::run(true, decode, |_| Ok(()))?;
+    let ((sink, warnings), diff_id) = pipeline::run(true, decode, |bytes| {
+        listener.advanced(bytes.len() as u64);
+        Ok(())
+    })?;
     Ok(Encoded { sink, diff_id, compression, warnings })
 }
 

@@ -48,7 +48,7 @@ pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
 pub use image::{Image, ImageOptions, host_platform, pack_image};
 pub use kinds::files::{File, Files, pack_files};
-pub use layer::{Layer, LayerOptions, pack_layer};
+pub use layer::{Layer, LayerOptions, Progress, pack_layer};
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use walk::Excludes;
 pub use warning::Warning;

@@ -13,7 +13,7 @@ use transship_spec::{Descriptor, MediaType, annotations};
 
 pub use super::input::File;
 use crate::artifact::{Artifact, ArtifactOptions};
-use crate::layer::open_regular;
+use crate::layer::{Progress, open_regular};
 use crate::{Error, LayerOptions, TarOptions, Warning, pack_layer};
 
 /// What an artifact of files is, unless told otherwise: ORAS's word for what it does not know.
@@ -63,7 +63,7 @@ pub fn pack_files(layout: &Layout, name: Option<&Name>, files: &Files) -> Result
         layers.push(layer);
         warnings.extend(more);
     }
-    let mut artifact = draft.write(&session, layers)?;
+    let mut artifact = draft.write(&session, layers, files.layer.listener())?;
     artifact.warnings.splice(0..0, warnings);
     session.commit(|index| artifact.list(index, name))?;
     Ok(artifact)
@@ -86,8 +86,11 @@ fn write_layer(
     options: &LayerOptions,
 ) -> Result<(Descriptor, Vec<Warning>), Error> {
     let metadata = std::fs::metadata(&file.path).map_err(|error| Error::read(&file.path, error))?;
-    let (mut layer, warnings) =
-        if metadata.is_dir() { write_folder(session, file, options)? } else { write_file(session, file)? };
+    let (mut layer, warnings) = if metadata.is_dir() {
+        write_folder(session, file, options)?
+    } else {
+        write_file(session, file, options)?
+    };
     layer.annotations.insert(annotations::TITLE.to_owned(), file.title.clone());
     if let Some(media_type) = &file.media_type {
         layer.media_type = media_type.clone();
@@ -115,26 +118,36 @@ fn write_folder(
     Ok((descriptor, layer.warnings))
 }
 
-fn write_file(session: &Session, file: &File) -> Result<(Descriptor, Vec<Warning>), Error> {
-    let written = store(session, &file.path)?;
+fn write_file(
+    session: &Session,
+    file: &File,
+    options: &LayerOptions,
+) -> Result<(Descriptor, Vec<Warning>), Error> {
+    let written = store(session, &file.path, options.listener())?;
     let warnings = if written.size == 0 { vec![Warning::EmptyFile(file.title.clone())] } else { Vec::new() };
     // ORAS calls any file a tar; its readers go by the title.
     Ok((Descriptor { media_type: MediaType::OCI_LAYER_TAR, ..written }, warnings))
 }
 
 /// Stores a file as a blob of its very bytes.
-pub(crate) fn store(session: &Session, path: &Path) -> Result<Descriptor, Error> {
+pub(crate) fn store(session: &Session, path: &Path, listener: &dyn Progress) -> Result<Descriptor, Error> {
+    listener.started(path);
     let mut file = open_regular(path)?;
     let mut writer = session.writer(None)?;
     let mut piece = vec![0; PIECE];
     loop {
         match file.read(&mut piece) {
             Ok(0) => break,
-            Ok(count) => writer.push(&piece[..count])?,
+            Ok(count) => {
+                writer.push(&piece[..count])?;
+                listener.advanced(count as u64);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Error::read(path, error)),
         }
     }
     let written = writer.commit()?;
-    Ok(Descriptor::new(MediaType::OCTET_STREAM, written.digest, written.size))
+    let descriptor = Descriptor::new(MediaType::OCTET_STREAM, written.digest, written.size);
+    listener.finished(&descriptor, written.reused);
+    Ok(descriptor)
 }

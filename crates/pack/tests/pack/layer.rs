@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use transship_codec::{Compression, Encoder, EncoderOptions};
 use transship_layout::Layout;
-use transship_pack::{Error, Layer, LayerOptions, TarOptions, Warning, pack_layer, write_tar};
+use transship_pack::{Error, Layer, LayerOptions, Progress, TarOptions, Warning, pack_layer, write_tar};
 use transship_spec::{Descriptor, Digest, Kind, MediaType};
 
 use crate::trees::{all_paths, content, make, nasty};
@@ -255,4 +256,32 @@ fn the_recipe_names_tar_rules_encoder_and_level() {
     assert_ne!(recipe(Compression::Gzip, Some(1)), recipe(Compression::Gzip, Some(9)));
     assert!(recipe(Compression::Zstd, None).ends_with("level-3"));
     assert_eq!(MediaType::OCI_LAYER_TAR, Compression::None.layer_media_type());
+}
+
+#[test]
+fn whoever_listens_is_told_of_every_plain_byte() {
+    #[derive(Debug, Default)]
+    struct Heard(Mutex<(u64, Vec<String>)>);
+    impl Progress for Heard {
+        fn started(&self, input: &Path) {
+            self.0.lock().unwrap().1.push(format!("{:?}", input.file_name().unwrap()));
+        }
+        fn advanced(&self, bytes: u64) {
+            self.0.lock().unwrap().0 += bytes;
+        }
+        fn finished(&self, _: &Descriptor, reused: bool) {
+            self.0.lock().unwrap().1.push(reused.to_string());
+        }
+    }
+    let (folder, tar) = nasty_tree();
+    fs::write(folder.path().join("t"), encoded(&tar, Compression::Gzip)).unwrap();
+    let layout = layout(folder.path());
+    let heard = Arc::new(Heard::default());
+    let options = LayerOptions { progress: Some(heard.clone()), ..LayerOptions::default() };
+    for input in ["tree", "tree", "t"] {
+        pack(&layout, &folder.path().join(input), &options).unwrap();
+    }
+    let (bytes, told) = &*heard.0.lock().unwrap();
+    assert_eq!(*bytes, 3 * tar.len() as u64);
+    assert_eq!(told.join(" "), r#""tree" false "tree" true "t" false"#);
 }
