@@ -57,7 +57,7 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
     let auto = ProgressMode::Auto;
     let text = Format::Text;
     match command {
-        Command::Init(args) => (text, auto, args.verbosity.clone()),
+        Command::Init(args) => (text, auto, (&args.quiet).into()),
         Command::Pack(PackCommand::Image(args)) => {
             (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
         }
@@ -77,7 +77,7 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Blob(BlobCommand::Put(args)) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Serve(args) => (text, auto, args.verbosity.clone()),
         Command::Login(args) => (text, auto, args.verbosity.clone()),
-        Command::Logout(args) => (text, auto, args.verbosity.clone()),
+        Command::Logout(args) => (text, auto, (&args.quiet).into()),
         Command::Completions(_) | Command::Push(_) | Command::Pull(_) => (text, auto, Verbosity::default()),
     }
 }

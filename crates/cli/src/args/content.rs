@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use transship_spec::{MediaType, Platform};
 
-use super::shared::{Formatted, NetworkFlags, Reading, Verbosity, Writing};
+use super::shared::{Formatted, NetworkFlags, Quiet, Reading, Verbosity, Writing};
 
 /// `transship init`.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub struct Init {
     #[command(flatten)]
     pub(crate) writing: Writing,
     #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
+    pub(crate) quiet: Quiet,
 }
 
 /// `transship ls`.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::shared::{NetworkFlags, Verbosity};
+use super::shared::{NetworkFlags, Quiet, Verbosity};
 
 /// `transship login`.
 #[derive(Debug, Args)]
@@ -41,7 +41,7 @@ pub struct Logout {
     #[arg(long, value_name = "FILE")]
     pub(crate) authfile: Option<std::path::PathBuf>,
     #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
+    pub(crate) quiet: Quiet,
 }
 
 /// `transship completions`.

@@ -21,7 +21,7 @@ pub enum PackCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     transship pack image ./rootfs --to oci:out:v1\n  \
-    transship pack image ./rootfs --entrypoint /bin/app --env PORT=80 --to docker://localhost:5000/team/app:v1\n\n\
+    transship pack image ./rootfs --entrypoint /bin/app --to docker://localhost:5000/team/app:v1\n\n\
     The same input and options give the same bytes: times are zero and owners 0:0 unless told otherwise. --mtime zero \
     breaks caches that compare times of files (Python's .pyc, ETags of web servers, make); --mtime clamp keeps times up \
     to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte. A GLOB without a slash is a name at any depth (*.pyc), one \
@@ -49,6 +49,9 @@ pub(crate) struct ImageInputs {
     /// Directories and tars (plain, gzip or zstd), each a layer
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Where to put it: a layout (made if it is not there) or a registry
+    #[arg(short, long, value_name = "LOCATION")]
+    pub(crate) to: String,
     /// Put the layers on top of this image of a layout
     #[arg(long, value_name = "LOCATION")]
     pub(crate) from: Option<String>,
@@ -167,7 +170,7 @@ pub(crate) struct Runtime {
 /// `transship pack files`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    transship pack files sbom.json:application/spdx+json --artifact-type application/spdx+json --to oci:out:sbom\n  \
+    transship pack files sbom.json:application/spdx+json --to oci:out:sbom\n  \
     transship pack files docs/readme.md=README.md --to docker://localhost:5000/team/docs:v1\n\n\
     TYPE is what follows the last : if it is a media type. The title is the name under which the file is found again; an \
     absolute path, or one with .., needs TITLE=.")]
@@ -175,6 +178,9 @@ pub struct PackFiles {
     /// Files, each a blob with its title
     #[arg(value_name = "[TITLE=]FILE[:TYPE]", required = true)]
     pub(crate) inputs: Vec<transship_pack::File>,
+    /// Where to put it: a layout (made if it is not there) or a registry
+    #[arg(short, long, value_name = "LOCATION")]
+    pub(crate) to: String,
     /// What sort of artifact it is
     #[arg(long, value_name = "TYPE")]
     pub(crate) artifact_type: Option<MediaType>,
@@ -194,12 +200,9 @@ pub struct PackFiles {
     pub(crate) out: PackOutput,
 }
 
-/// Where the result goes.
+/// How the result is told of, and written.
 #[derive(Debug, Args)]
 pub(crate) struct PackOutput {
-    /// Where to put it: a layout (made if it is not there) or a registry
-    #[arg(short, long, value_name = "LOCATION")]
-    pub(crate) to: String,
     #[command(flatten)]
     pub(crate) formatted: Formatted,
     #[command(flatten)]

@@ -12,9 +12,23 @@ pub(crate) struct Verbosity {
     /// Say nothing but the result and errors
     #[arg(short, long, conflicts_with = "verbose", help_heading = "Output options")]
     pub(crate) quiet: bool,
-    /// Say more: every blob, every warning's cause, every request that is tried again
+    /// Say more: every request, every blob that moves, everything that is done
     #[arg(short, long, help_heading = "Output options")]
     pub(crate) verbose: bool,
+}
+
+/// How much is said, where there is no more than one thing to say.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Quiet {
+    /// Say nothing but errors
+    #[arg(short, long, help_heading = "Output options")]
+    pub(crate) quiet: bool,
+}
+
+impl From<&Quiet> for Verbosity {
+    fn from(quiet: &Quiet) -> Self {
+        Self { quiet: quiet.quiet, verbose: false }
+    }
 }
 
 /// The form of the result.

@@ -58,7 +58,7 @@ fn copy(args: &args::Copy, sources: &[String], dest: &str, context: &Context) ->
     let places: Vec<&Place> = sources.iter().chain([&dest]).collect();
     let runner = Runner::new(context, &args.network, &places, args.concurrency.concurrency)?;
     let sources = sources.iter().map(|place| source(place, args, &runner)).collect::<Result<Vec<_>, _>>()?;
-    let made = match &dest {
+    let mut made = match &dest {
         Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.layout_options())?),
         Place::Layout { path, .. } => Some(Made::open(path, &args.layout_options())?),
         Place::Registry(_) => None,
@@ -77,10 +77,8 @@ fn copy(args: &args::Copy, sources: &[String], dest: &str, context: &Context) ->
     let mut report = report
         .map_err(|failure| failure.hint("what arrived is kept: the same command goes on from there"))?;
     report.schema = "transship.copy/v1";
-    if report.roots.iter().any(|root| root.status != Status::Failed)
-        && let Some(made) = made
-    {
-        made.keep();
+    if let Some(made) = &mut made {
+        made.ended(&report);
     }
     finish(args, &dest, &report, context, || descriptor_of(&requests, &runner))?;
     transfer::summarize(&report, begun.elapsed(), context);

@@ -26,7 +26,9 @@ pub(crate) fn run(args: &args::Serve, context: &Context) -> Result<(), Failure> 
 }
 
 fn serve(args: &args::Serve, context: &Context) -> Result<(), Failure> {
-    context.allow_network(false, &args.listen.to_string())?;
+    if !args.listen.ip().is_loopback() {
+        context.allow_network(false, &args.listen.to_string())?;
+    }
     let mut builder = Service::builder().writable(args.writable).allow_delete(args.allow_delete);
     for location in &args.locations {
         let (name, location) = split(location);

@@ -68,19 +68,19 @@ impl Runner {
 /// and got nothing is removed again.
 pub(super) struct Made {
     layout: Layout,
-    /// The folder, and whether it was made, too.
-    new: Option<(PathBuf, bool)>,
+    /// The folder, where it was made for this.
+    new: Option<PathBuf>,
+    /// Whether what arrived is worth keeping, though nothing is named.
+    resumable: bool,
     /// Where a layout lies that is only pretended.
     _scratch: Option<tempfile::TempDir>,
 }
 
 impl Made {
     pub(super) fn open(path: &Path, options: &LayoutOptions) -> Result<Self, Failure> {
-        let there = path.exists();
-        let layout_there = path.join("oci-layout").exists();
+        let there = path.symlink_metadata().is_ok();
         let layout = options.open_or_create(path).map_err(crate::local::not_a_target)?;
-        let new = (!layout_there).then(|| (path.to_owned(), !there));
-        Ok(Self { layout, new, _scratch: None })
+        Ok(Self { layout, new: (!there).then(|| path.to_owned()), resumable: true, _scratch: None })
     }
 
     /// The layout as it is, for a plan that changes nothing; an empty one elsewhere if there is none.
@@ -90,41 +90,51 @@ impl Made {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         };
         if !empty {
-            return Ok(Self { layout: options.open_read_only(path)?, new: None, _scratch: None });
+            let layout = options.open_read_only(path)?;
+            return Ok(Self { layout, new: None, resumable: true, _scratch: None });
         }
         let scratch =
             tempfile::tempdir().map_err(|error| Failure::io("making a temporary folder", &error))?;
         let layout = options.create(scratch.path())?;
-        Ok(Self { layout, new: None, _scratch: Some(scratch) })
+        Ok(Self { layout, new: None, resumable: true, _scratch: Some(scratch) })
     }
 
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Something arrived.
-    pub(super) fn keep(mut self) {
-        self.new = None;
+    /// How the copy ended: if nothing was named, then what arrived is kept only if another try could go on with it.
+    pub(super) fn ended(&mut self, report: &Report) {
+        if report.roots.iter().any(|root| root.status != Status::Failed) {
+            self.new = None;
+        }
+        self.resumable = matches!(report.kind(), None | Some(Kind::Network | Kind::Interrupted | Kind::Busy));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.layout.entries().is_ok_and(|entries| entries.is_empty())
+            && (!self.resumable || self.layout.blobs().is_ok_and(|mut blobs| blobs.next().is_none()))
     }
 }
 
 impl Drop for Made {
+    /// Another process may have found the layout meanwhile. One that is writing has a lease, and then the layout stays;
+    /// one that has only opened it fails when it begins to write, for its folder is gone.
     fn drop(&mut self) {
-        let Some((path, folder)) = self.new.take() else { return };
-        let nothing = self.layout.entries().is_ok_and(|entries| entries.is_empty())
-            && std::fs::read_dir(path.join(".transship/partial")).map_or(0, Iterator::count) == 0;
-        // A folder that is not empty stays: whatever is in it is somebody's.
-        let blobs = path.join("blobs");
-        let emptied = nothing
-            && std::fs::remove_dir(blobs.join("sha256")).is_ok()
-            && std::fs::remove_dir(&blobs).is_ok();
-        if emptied {
-            let _ = std::fs::remove_dir_all(path.join(".transship"));
-            let _ = std::fs::remove_file(path.join("index.json"));
-            let _ = std::fs::remove_file(path.join("oci-layout"));
-            if folder {
-                let _ = std::fs::remove_dir(&path);
-            }
+        let Some(path) = self.new.take().filter(|_| self.is_empty()) else { return };
+        let holds = |folder: &Path, name: &str| {
+            folder.join(".transship").join(name).read_dir().is_ok_and(|mut entries| entries.next().is_some())
+        };
+        let mut aside = path.clone().into_os_string();
+        aside.push(format!(".transship-{}", std::process::id()));
+        let aside = PathBuf::from(aside);
+        if self.resumable && holds(&path, "partial") || std::fs::rename(&path, &aside).is_err() {
+            return;
+        }
+        if holds(&aside, "leases") {
+            let _ = std::fs::rename(&aside, &path);
+        } else {
+            let _ = std::fs::remove_dir_all(&aside);
         }
     }
 }

@@ -89,6 +89,8 @@ impl Bars {
             bar.clear(&self.screen);
         }
         let _ = self.screen.clear();
+        // Work that was told to stop may still tell of itself for a moment.
+        self.screen.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 
@@ -138,6 +140,7 @@ fn style(sized: bool) -> ProgressStyle {
         .with_key("left", |state: &ProgressState, f: &mut dyn std::fmt::Write| {
             let _ = match state.eta().as_secs() {
                 0 => Ok(()),
+                seconds @ 1..10 => write!(f, "{seconds} s"),
                 seconds => f.write_str(&show::duration(Duration::from_secs(seconds))),
             };
         })

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use transship_spec::Digest;
+use transship_testkit::hostile::Defect;
 
 use crate::scripted::{Scripted, response};
 use crate::support::{PROGRAM, Run, Sandbox};
@@ -242,6 +243,26 @@ fn a_blob_that_is_a_fifo_a_folder_or_a_link_out_of_the_layout() {
     symlink("../../inside", &path).unwrap();
     sandbox.ok(&["inspect", "oci:out:v1"]);
     sandbox.fails(4, &["inspect", "oci:out:v1", "--links", "refuse"]);
+}
+
+#[test]
+fn a_copy_of_a_layout_with_a_defect_changes_nothing() {
+    for defect in Defect::ALL {
+        let sandbox = Sandbox::new();
+        defect.make(&sandbox.path("bad"));
+        let code = match defect {
+            Defect::UnknownVersion => 12,
+            Defect::DeepIndex | Defect::HugeManifest | Defect::DeepGraph => 9,
+            _ => 4,
+        };
+        for arguments in
+            [&["copy", "oci:bad:v1", "oci:new"][..], &["copy", "--all-tags", "oci:bad", "oci:new"]]
+        {
+            let said = sandbox.fails(code, arguments);
+            assert!(said.lines().count() <= 3, "{defect:?}: {said}");
+            assert!(!said.contains('\u{1b}'), "{defect:?}: {said}");
+        }
+    }
 }
 
 #[test]

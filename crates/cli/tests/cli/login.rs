@@ -112,3 +112,19 @@ fn what_is_missing_is_asked_for_by_name() {
     let run = login(&sandbox, &["localhost:1", "--password-stdin", "--username", "a", "--offline"], "x");
     assert_eq!(run.code, 2, "{run:?}");
 }
+
+#[test]
+fn case_r10_a_broken_file_of_credentials_is_named_and_not_shown() {
+    let (sandbox, registry) = (Sandbox::new(), guarded("alice", PASSWORD));
+    let there = format!("docker://{}/app:v1", registry.address());
+    for text in [format!("{{\"auths\": {PASSWORD}"), format!("\"{PASSWORD}\""), "[]".to_owned()] {
+        sandbox.write("auth.json", &text);
+        let said = sandbox.fails(4, &["resolve", &there, "--authfile", "auth.json"]);
+        assert!(said.contains("auth.json") && !said.contains(PASSWORD), "{said}");
+        let arguments =
+            ["--username", "alice", "--password-stdin", "--authfile", "auth.json", registry.address()];
+        let run = login(&sandbox, &arguments, PASSWORD);
+        assert_eq!(run.code, 4, "{run:?}");
+        assert_eq!(sandbox.read("auth.json"), text);
+    }
+}

@@ -22,7 +22,7 @@ pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
         source_date_epoch: epoch(context)?,
     };
     let files = Files { files: args.inputs.clone(), artifact, layer: LayerOptions::default() };
-    into(&args.out, context, |layout, name| Ok(packed(pack_files(layout, name, &files)?)))
+    into(&args.to, &args.out, context, |layout, name| Ok(packed(pack_files(layout, name, &files)?)))
 }
 
 /// `FILE[:TYPE]`: what follows the last colon is the type if it is a media type.

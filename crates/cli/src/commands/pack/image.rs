@@ -23,7 +23,7 @@ pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let options = options(args, context)?;
     let recipe = check_recipe(&args.inputs, &options.layer)?;
     let inputs = inputs(&args.inputs.inputs)?;
-    into(&args.out, context, |layout, name| {
+    into(&args.inputs.to, &args.out, context, |layout, name| {
         let image = pack_image(layout, name, &inputs, &options)?;
         if image.platform_assumed {
             context.progress.note(&format!("platform {} (say otherwise with --platform)", image.platform));

@@ -75,12 +75,13 @@ pub(crate) fn run(command: &PackCommand, context: &Context) -> Result<(), Failur
 
 /// Packs into a layout, or into a scratch layout and from there to a registry; then tells of it.
 fn into(
+    to: &str,
     out: &PackOutput,
     context: &Context,
     pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
 ) -> Result<(), Failure> {
     let begun = std::time::Instant::now();
-    let place = Place::find(&out.to, Made::Now)?;
+    let place = Place::find(to, Made::Now)?;
     let packed = match &place {
         Place::Layout { path, reference } => {
             let name = name_of(reference.as_deref(), &place)?;
