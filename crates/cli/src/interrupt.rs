@@ -81,8 +81,10 @@ impl Interrupts {
         if pipe.read_exact(&mut byte).is_err() {
             return;
         }
+        // Looked at before anyone is told: whoever is told lets go of its grace.
+        let graceful = self.shared.graces.load(Ordering::SeqCst) > 0;
         self.shared.told.notify_waiters();
-        if self.shared.graces.load(Ordering::SeqCst) == 0 {
+        if !graceful {
             self.end();
         }
         let patient = self.clone();

@@ -51,6 +51,7 @@ fn serve(args: &args::Serve, context: &Context) -> Result<(), Failure> {
             .warning(&format!("whoever reaches {} may {may}; --htpasswd asks for a password", args.listen));
     }
     let runtime = Async::new(context, true)?;
+    let _grace = context.interrupts.grace();
     let running = runtime.block_on(Server::new(service).bind(args.listen))?;
     context.progress.note(&format!("serving on http://{}; Ctrl-C ends it", running.address()));
     // Nothing ends this but a signal, and a signal is how it is meant to end.

@@ -22,6 +22,8 @@ pub(super) struct Bars {
     screen: MultiProgress,
     total: Option<Bar>,
     open: HashMap<String, Bar>,
+    /// Transfers that have begun; the total of one of them would only say the same.
+    begun: usize,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ struct Bar {
 impl Bars {
     pub(super) fn new() -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        Self { screen, total: None, open: HashMap::new() }
+        Self { screen, total: None, open: HashMap::new(), begun: 0 }
     }
 
     /// Prints something without disturbing the bars.
@@ -44,15 +46,17 @@ impl Bars {
 
     pub(super) fn begin(&mut self, bytes: Option<u64>) {
         self.total = Some(Bar::new("total", bytes));
+        self.begun = 0;
     }
 
     pub(super) fn started(&mut self, item: Item<'_>) {
+        self.begun += 1;
         self.open.insert(item.key.to_owned(), Bar::new(item.name, item.size));
     }
 
     pub(super) fn advanced(&mut self, key: &str, bytes: u64) {
         if let Some(total) = &mut self.total {
-            if total.is_due() {
+            if self.begun > 1 && total.is_due() {
                 total.bar = self.screen.add(total.bar.clone());
             }
             total.bar.inc(bytes);
@@ -72,16 +76,6 @@ impl Bars {
         if let Some(bar) = self.open.remove(key) {
             bar.clear(&self.screen);
         }
-    }
-
-    /// What turns for as long as something goes on.
-    pub(super) fn spinner(&self, what: &str) -> ProgressBar {
-        let spinner = self.screen.add(ProgressBar::new_spinner());
-        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}");
-        spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        spinner.set_prefix(what.to_owned());
-        spinner.enable_steady_tick(Duration::from_millis(100));
-        spinner
     }
 
     pub(super) fn end(&mut self) {

@@ -202,19 +202,6 @@ impl Progress {
         }
     }
 
-    /// Shows that something goes on whose end is not known.
-    pub(crate) fn working<T>(&self, what: &str, work: impl FnOnce() -> T) -> T {
-        let spinner = match &*self.screen() {
-            Screen::Bars(bars) => Some(bars.spinner(what)),
-            Screen::Lines(_) | Screen::Nothing => None,
-        };
-        let result = work();
-        if let Some(spinner) = spinner {
-            spinner.finish_and_clear();
-        }
-        result
-    }
-
     /// Takes the bars away.
     pub(crate) fn end(&self) {
         if let Screen::Bars(bars) = &mut *self.screen() {

@@ -1,10 +1,12 @@
 //! `transship pack files`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, Files, LayerOptions, pack_files};
 use transship_spec::{Descriptor, Kind, MediaType, annotations as keys};
 
+use super::watch::Watched;
 use super::{Packed, PackedLayer, annotations, epoch, into};
 use crate::args::PackFiles;
 use crate::content::Content;
@@ -21,7 +23,10 @@ pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
         created: args.created.clone(),
         source_date_epoch: epoch(context)?,
     };
-    let files = Files { files: args.inputs.clone(), artifact, layer: LayerOptions::default() };
+    let inputs: Vec<&Path> = args.inputs.iter().map(|input| input.path.as_path()).collect();
+    let watched = Watched::new(&context.progress, &inputs, true);
+    let layer = LayerOptions { progress: Some(Arc::new(watched)), ..LayerOptions::default() };
+    let files = Files { files: args.inputs.clone(), artifact, layer };
     into(&args.to, &args.out, context, |layout, name| Ok(packed(pack_files(layout, name, &files)?)))
 }
 

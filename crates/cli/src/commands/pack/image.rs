@@ -1,6 +1,7 @@
 //! `transship pack image`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use transship_codec::Compression;
 use transship_pack::{
@@ -9,6 +10,7 @@ use transship_pack::{
 };
 use transship_spec::{Kind, quote};
 
+use super::watch::Watched;
 use super::{Packed, PackedLayer, annotations, epoch, into};
 use crate::args::{self, ImageInputs, PackImage, Reading, Runtime, Tree, Writing};
 use crate::context::Context;
@@ -20,9 +22,11 @@ use crate::{files, local};
 const MAX_CONFIG: u64 = 8 << 20;
 
 pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
-    let options = options(args, context)?;
+    let mut options = options(args, context)?;
     let recipe = check_recipe(&args.inputs, &options.layer)?;
     let inputs = inputs(&args.inputs.inputs)?;
+    let whole = args.tree.exclude.is_empty() && args.tree.ignore_file.is_none() && !args.tree.dereference;
+    options.layer.progress = Some(Arc::new(Watched::new(&context.progress, &inputs, whole)));
     into(&args.inputs.to, &args.out, context, |layout, name| {
         let image = pack_image(layout, name, &inputs, &options)?;
         if image.platform_assumed {
@@ -110,6 +114,7 @@ fn layer(inputs: &ImageInputs, tree: &Tree, epoch: Option<i64>) -> Result<LayerO
             dereference: tree.dereference,
             ..TarOptions::default()
         },
+        progress: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod files;
 mod image;
+mod watch;
 
 use serde::Serialize;
 use transship_copy::{Destination, Options, Select, Selection, Source, endpoint};
@@ -86,7 +87,7 @@ fn into(
         Place::Layout { path, reference } => {
             let name = name_of(reference.as_deref(), &place)?;
             let target = Target::open(path, &local::options(&out.reading, &out.writing), context)?;
-            let packed = context.progress.working("packing", || pack(&target, name.as_ref()))?;
+            let packed = pack(&target, name.as_ref())?;
             target.finish()?;
             packed
         }
@@ -143,7 +144,7 @@ fn into_registry(
     let scratch = scratch.map_err(|error| Failure::io("making a temporary folder", &error))?;
     let writing = Writing { durability: Durability::None, ..Writing::default() };
     let layout = local::options(&out.reading, &writing).create(scratch.path().join("layout"))?;
-    let packed = context.progress.working("packing", || pack(&layout, None))?;
+    let packed = pack(&layout, None)?;
     context.interrupts.check()?;
     let select = Select::One(Some(packed.descriptor.digest.to_string()));
     let source = Source { endpoint: endpoint::layout(layout), select };
