@@ -313,8 +313,8 @@ impl Run {
     /// A document as it was read for the plan, or read again.
     async fn document(&self, spot: usize, id: NodeId) -> Result<Document> {
         let node = self.node(spot, id);
-        if let Some(document) = &node.document {
-            return Ok(document.clone());
+        if let Some(bytes) = &node.bytes {
+            return Ok(Document::verify(bytes.clone(), &node.descriptor)?);
         }
         let destination = self.survey.destination(spot);
         if node.state.is_present()

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use transship_spec::{Descriptor, Digest, Document};
+use bytes::Bytes;
+use transship_spec::{Descriptor, Digest};
 
 use crate::Error;
 
@@ -15,7 +16,7 @@ pub(crate) const MAX_DEPTH: usize = 32;
 /// Digests a destination.
 pub(crate) const MAX_NODES: usize = 1_000_000;
 /// Bytes of documents that are kept from planning to copying.
-const KEPT: usize = 4 << 20;
+const KEPT: usize = 8 << 20;
 
 /// The place of a node in its graph.
 pub(crate) type NodeId = usize;
@@ -53,7 +54,8 @@ pub(crate) struct Node {
     pub(crate) is_listed: bool,
     /// What it needs, where it was read.
     pub(crate) children: Vec<NodeId>,
-    pub(crate) document: Option<Document>,
+    /// The bytes of a document that would have to be asked for again.
+    pub(crate) bytes: Option<Bytes>,
 }
 
 /// Everything that one destination is to hold.
@@ -94,17 +96,16 @@ impl Graph {
             is_document,
             is_listed: false,
             children: Vec::new(),
-            document: None,
+            bytes: None,
         });
         Some((id, true))
     }
 
-    /// Keeps a document for later, while there is room.
-    pub(crate) fn keep(&mut self, id: NodeId, document: Document) {
-        let size = document.bytes().len();
-        if self.kept + size <= KEPT {
-            self.kept += size;
-            self.nodes[id].document = Some(document);
+    /// Keeps the bytes of a document for later, while there is room: its view takes more, and is soon made again.
+    pub(crate) fn keep(&mut self, id: NodeId, bytes: &Bytes) {
+        if self.kept + bytes.len() <= KEPT {
+            self.kept += bytes.len();
+            self.nodes[id].bytes = Some(bytes.clone());
         }
     }
 

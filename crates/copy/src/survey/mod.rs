@@ -152,7 +152,8 @@ impl Survey {
                         self.warnings.push(text);
                         self.behind += behind;
                     }
-                    self.roots[id].descriptor = Some(descriptor);
+                    let root = &mut self.roots[id];
+                    (root.descriptor, root.listed.descriptor) = (Some(descriptor), None);
                 }
                 Err(error) => self.roots[id].failure = Some(Arc::new(error)),
             }

@@ -142,6 +142,8 @@ impl Survey {
     fn enter(&mut self, documents: Vec<Read>, next: &mut Vec<(usize, NodeId)>) {
         for (spot, id, result) in documents {
             let is_local = self.destination(spot).is_local();
+            // What lies here is read again when its turn comes.
+            let is_remote = !self.source(self.spots[spot].graph.nodes[id].from).is_local();
             let graph = &mut self.spots[spot].graph;
             let (document, state) = match result {
                 Ok(read) => read,
@@ -172,8 +174,8 @@ impl Survey {
                 }
                 graph.nodes[id].children.push(child);
             }
-            if !only_documents {
-                graph.keep(id, document);
+            if !only_documents && is_remote {
+                graph.keep(id, document.bytes());
             }
         }
     }
