@@ -1,6 +1,7 @@
 //! A layout as an endpoint: everything that touches the disk happens on threads that may block.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
@@ -14,12 +15,16 @@ use crate::events::Placed;
 use crate::names::{Called, Name};
 use crate::{Error, Result, transfer};
 
+/// Warnings about documents that cannot be read, at most.
+const MOST_DOUBTS: usize = 20;
+
 #[derive(Debug)]
 pub(crate) struct LayoutEndpoint {
     layout: Layout,
     place: Place,
     /// Read once for all questions of a copy.
     relations: OnceCell<Arc<Relations>>,
+    has_doubted: AtomicBool,
 }
 
 /// Who refers to whom, and which digest tags there are.
@@ -32,7 +37,7 @@ struct Relations {
 impl LayoutEndpoint {
     pub(crate) fn new(layout: Layout) -> Self {
         let place = Place::Layout(layout.path().to_owned());
-        Self { layout, place, relations: OnceCell::new() }
+        Self { layout, place, relations: OnceCell::new(), has_doubted: AtomicBool::new(false) }
     }
 
     async fn with<T: Send + 'static>(
@@ -41,6 +46,20 @@ impl LayoutEndpoint {
     ) -> Result<T> {
         let layout = self.layout.clone();
         off_the_reactor(move || work(&layout)).await
+    }
+
+    /// Documents that could not be read may have been referrers. Those that are missing cannot be copied, either.
+    fn doubts(&self, relations: &Relations) -> Vec<String> {
+        if self.has_doubted.swap(true, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let is_missing =
+            |error: &transship_layout::Error| matches!(error, transship_layout::Error::MissingBlob { .. });
+        let unreadable = relations.referrers.unreadable.iter().filter(|(_, error)| !is_missing(error));
+        let told = unreadable.take(MOST_DOUBTS).map(|(digest, error)| {
+            format!("what {digest} refers to cannot be told, so it may not come along as a referrer: {error}")
+        });
+        told.collect()
     }
 
     async fn relations(&self) -> Result<Arc<Relations>> {
@@ -197,7 +216,7 @@ impl Endpoint for LayoutEndpoint {
                 true => relations.digest_tags.get(subject).cloned().unwrap_or_default(),
                 false => Vec::new(),
             };
-            Ok(Related { referrers, digest_tags })
+            Ok(Related { referrers, digest_tags, doubts: self.doubts(&relations) })
         };
         look.boxed()
     }

@@ -119,6 +119,8 @@ pub struct Related {
     pub referrers: Vec<Descriptor>,
     /// Digest tags that speak of it.
     pub digest_tags: Vec<(Tag, Listed)>,
+    /// Why something may be missing here; told once for a place.
+    pub doubts: Vec<String>,
 }
 
 /// Where content is.

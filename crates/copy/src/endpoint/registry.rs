@@ -261,7 +261,7 @@ impl Endpoint for RegistryEndpoint {
                 true => self.digest_tags(subject, ask.many).await?,
                 false => Vec::new(),
             };
-            Ok(Related { referrers, digest_tags })
+            Ok(Related { referrers, digest_tags, doubts: Vec::new() })
         };
         look.boxed()
     }

@@ -41,7 +41,10 @@ impl Survey {
             let parent = self.spots[spot].graph.nodes[id].root;
             let subject = self.spots[spot].graph.nodes[id].descriptor.digest.clone();
             match related {
-                Ok(related) => self.add(spot, parent, &subject, related),
+                Ok(mut related) => {
+                    self.warnings.append(&mut related.doubts);
+                    self.add(spot, parent, &subject, related);
+                }
                 Err(error) => {
                     let listed = self.roots[parent].listed.clone();
                     let mut root = self.belonging(parent, listed, Why::Referrer(subject), Name::Digest);

@@ -243,6 +243,24 @@ async fn img_180_referrers_come_along_and_so_do_theirs() {
 }
 
 #[tokio::test]
+async fn law_11_a_document_that_may_be_a_referrer_and_cannot_be_read_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = images(&folder.path().join("from"), &["v1"]);
+    let session = from.begin().unwrap();
+    let attached = referrer(&session, &from.resolve(Some("v1")).unwrap().descriptor, 3);
+    session.commit(|index| index.add(&attached)).unwrap();
+    let path = blob_path(&from, &attached.digest.to_string());
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let to = layout(&folder.path().join("to"));
+    let report = copy(&[one(endpoint::layout(from), "v1")], &into_layout(&to, "")).await;
+    assert_done(&report);
+    assert_eq!((report.warnings.len(), report.referrers), (1, 0));
+    assert!(report.warnings[0].contains(&attached.digest.to_string()), "{:?}", report.warnings);
+}
+
+#[tokio::test]
 async fn digest_tags_come_along_and_fallback_tags_become_referrers() {
     let folder = tempfile::tempdir().unwrap();
     let from = layout(&folder.path().join("from"));
