@@ -97,13 +97,11 @@ impl Interrupts {
         }
     }
 
-    /// Ends the program.
+    /// Ends the program. What was to be done last is done first.
     fn end(&self) -> ! {
-        for (_, hook) in std::mem::take(&mut *self.hooks()) {
+        for (_, hook) in std::mem::take(&mut *self.hooks()).into_iter().rev() {
             hook();
         }
-        // A closed standard error is no reason to end otherwise.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"error: interrupted\n");
         std::process::exit(self.code());
     }
 

@@ -29,7 +29,14 @@ pub fn main() -> ExitCode {
     let (format, progress, verbosity) = manners(&cli.command);
     let progress = Progress::new(progress, &verbosity, &environment);
     let context = Context { environment, interrupts, progress, output: Output::new(format) };
+    let last_words = context.progress.clone();
+    let signals = context.interrupts.clone();
+    let at_exit = context.interrupts.at_exit(move || {
+        last_words.end();
+        last_words.failure(&Failure::interrupted(signals.signal().unwrap_or_default()));
+    });
     let result = dispatch(cli.command, &context);
+    drop(at_exit);
     context.progress.end();
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -103,10 +103,11 @@ fn ask(question: &str, context: &Context, echo: bool) -> Result<String, Failure>
     };
     let mut terminal = terminal.map_err(|_| no_terminal())?;
     let before = tcgetattr(&terminal).map_err(|_| no_terminal())?;
-    let again = terminal.try_clone().map_err(|_| no_terminal())?;
+    let mut again = terminal.try_clone().map_err(|_| no_terminal())?;
     let old = before.clone();
     let restore = move || {
         let _ = tcsetattr(&again, OptionalActions::Now, &old);
+        let _ = again.write_all(b"\n");
     };
     let _at_exit = context.interrupts.at_exit(restore);
     if !echo {

@@ -24,6 +24,8 @@ pub(super) struct Bars {
     open: HashMap<String, Bar>,
     /// Transfers that have begun; the total of one of them would only say the same.
     begun: usize,
+    #[cfg(unix)]
+    hush: Option<super::hush::Hush>,
 }
 
 #[derive(Debug)]
@@ -36,7 +38,14 @@ struct Bar {
 impl Bars {
     pub(super) fn new() -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        Self { screen, total: None, open: HashMap::new(), begun: 0 }
+        Self {
+            screen,
+            total: None,
+            open: HashMap::new(),
+            begun: 0,
+            #[cfg(unix)]
+            hush: None,
+        }
     }
 
     /// Prints something without disturbing the bars.
@@ -63,6 +72,10 @@ impl Bars {
         }
         let Some(bar) = self.open.get_mut(key) else { return };
         if bar.is_due() {
+            #[cfg(unix)]
+            if self.hush.is_none() {
+                self.hush = super::hush::Hush::now();
+            }
             let at_top = self.total.as_ref().filter(|total| total.shown);
             bar.bar = match at_top {
                 Some(total) => self.screen.insert_before(&total.bar, bar.bar.clone()),
@@ -78,13 +91,15 @@ impl Bars {
         }
     }
 
+    /// Takes all bars off the screen, for good: work that was told to stop may still tell of itself for a moment.
     pub(super) fn end(&mut self) {
+        let _ = self.screen.clear();
+        self.screen.set_draw_target(ProgressDrawTarget::hidden());
         for bar in self.open.drain().map(|(_, bar)| bar).chain(self.total.take()) {
             bar.clear(&self.screen);
         }
-        let _ = self.screen.clear();
-        // Work that was told to stop may still tell of itself for a moment.
-        self.screen.set_draw_target(ProgressDrawTarget::hidden());
+        #[cfg(unix)]
+        drop(self.hush.take());
     }
 }
 

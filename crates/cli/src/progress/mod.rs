@@ -4,6 +4,8 @@
 //! json` each line is one JSON object, errors included. A standard error that is closed is no reason to fail (row 59).
 
 mod bars;
+#[cfg(unix)]
+mod hush;
 mod lines;
 
 use std::io::Write as _;

@@ -70,6 +70,25 @@ fn row_58_a_pack_that_is_interrupted_leaves_nothing() {
 }
 
 #[test]
+fn row_58_a_second_signal_ends_what_the_first_could_not() {
+    let sandbox = Sandbox::new();
+    sandbox.write("large", vec![b'x'; 1 << 20]);
+    let digest = sandbox.ok(&["blob", "put", "large", "oci:out"]);
+    let mut command = sandbox.command(PROGRAM);
+    command.args(["blob", "get", &format!("oci:out@{digest}")]);
+    // Nobody reads from the pipe, so that writing never ends.
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    signal(&child, "-INT");
+    signal(&child, "-TERM");
+    let stdout = child.stdout.take();
+    let code = ended(child).0;
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    drop(stdout);
+}
+
+#[test]
 fn row_58_what_arrived_before_ctrl_c_is_kept_and_the_copy_goes_on() {
     use crate::scripted::Scripted;
     use std::io::Write as _;
