@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 use transship_layout::Name;
-use transship_spec::{Descriptor, Digest, Location};
+use transship_registry::TagOrDigest;
+use transship_spec::{Digest, Location};
 
 use crate::args;
-use crate::content::{Content, which};
+use crate::content::which;
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
+use crate::network::Network;
 use crate::place::{Made, Place};
 
 /// `transship.tag/v1`
@@ -37,8 +39,7 @@ fn tag(args: &args::Tag, context: &Context) -> Result<(Digest, Vec<Location>), F
         Place::Layout { path, reference } => {
             let names = args.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>()?;
             let layout = crate::local::options(&args.reading, &args.writing).open(&path)?;
-            let found = layout.resolve(reference.as_deref())?.descriptor;
-            let descriptor = Descriptor { annotations: found.annotations.clone(), ..found };
+            let descriptor = layout.resolve(reference.as_deref())?.descriptor;
             layout.edit(|index| {
                 for name in &names {
                     index.set(name, &descriptor)?;
@@ -49,22 +50,16 @@ fn tag(args: &args::Tag, context: &Context) -> Result<(Digest, Vec<Location>), F
                 |name: &Name| Location::Layout { path: path.clone(), reference: Some(name.to_string()) };
             Ok((descriptor.digest, names.iter().map(location).collect()))
         }
-        place @ Place::Registry(_) => {
+        Place::Registry(reference) => {
             let names =
                 args.names.iter().map(|name| crate::content::tag(name)).collect::<Result<Vec<_>, _>>()?;
-            let content = Content::open(&place, context, &args.reading, &args.network)?;
-            let Content::Registry { network, repository, reference } = &content else {
-                return Err(Failure::usage(""));
-            };
-            let repository = repository.for_writing();
-            let manifest = network.block_on(repository.manifest_get(&which(reference)))?;
+            let network = Network::open(context, &args.network, &[reference.registry()])?;
+            let repository = network.repository(&reference)?.for_writing();
+            let manifest = network.block_on(repository.manifest_get(&which(&reference)))?;
             for name in &names {
-                let tag = transship_registry::TagOrDigest::Tag(name.clone());
-                network.block_on(repository.manifest_put(
-                    &tag,
-                    &manifest.media_type,
-                    manifest.bytes.clone(),
-                ))?;
+                let tag = TagOrDigest::Tag(name.clone());
+                let bytes = manifest.bytes.clone();
+                network.block_on(repository.manifest_put(&tag, &manifest.media_type, bytes))?;
             }
             let location = |tag| Location::Registry(reference.with_tag(tag));
             Ok((manifest.digest, names.into_iter().map(location).collect()))

@@ -166,7 +166,7 @@ fn an_unknown_tag() {
 
 #[test]
 fn a_registry_that_refuses_is_broken_or_says_nothing() {
-    let sandbox = Sandbox::new();
+    let (sandbox, _) = good();
     let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no such thing"}]}"#;
     for (status, headers, body, code, words) in [
         (
@@ -192,10 +192,16 @@ fn a_registry_that_refuses_is_broken_or_says_nothing() {
             // A HEAD has no body to tell of.
             assert!(command == "inspect" || said.contains(words), "{status}: {said}");
         }
+        if !body.starts_with("<html>") {
+            sandbox.fails(code, &["copy", &location, "oci:new", "--retries", "0"]);
+        }
+        sandbox.fails(code, &["copy", "oci:out:v1", &location, "--retries", "0"]);
     }
     let silent = Scripted::answering("");
     let location = format!("docker://{}/app:v1", silent.address);
     sandbox.fails(6, &["resolve", &location, "--retries", "0"]);
+    sandbox.fails(6, &["copy", &location, "oci:new", "--retries", "0"]);
+    sandbox.fails(6, &["copy", "oci:out:v1", &location, "--retries", "0"]);
     // Nobody listens there: it was bound, and is free again.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     sandbox.fails(6, &["resolve", &format!("docker://{nobody}/app:v1"), "--retries", "0"]);
@@ -322,7 +328,9 @@ fn a_full_disk() {
     let (sandbox, _) = good();
     sandbox.write("large", vec![7; 3 << 20]);
     sandbox.write("rootfs/large", noise(3 << 20));
+    sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:image:v1"]);
     for line in [
+        "copy oci:../image:v1 oci:new",
         "blob put ../large oci:new",
         "pack image ../rootfs --to oci:new:v1",
         "pack files x=../large --to oci:new",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{PROGRAM, Run, Sandbox};
+use crate::support::Sandbox;
 
 /// A layout with two images, one of which has a referrer.
 fn two() -> (Sandbox, String, String) {
@@ -148,30 +148,4 @@ fn what_makes_no_sense_is_refused_before_anything_moves() {
     sandbox.fails_saying(12, &["copy", "oci:out:v1", "oci-archive:a.tar"], "is an archive");
     sandbox.fails_saying(12, &["copy", "oci:out:v1", "./a.tar"], "is an archive");
     assert!(!sandbox.path("dest").exists());
-}
-
-#[test]
-fn local_copies_open_no_socket() {
-    let (sandbox, digest, _) = two();
-    let mut command = sandbox.command("strace");
-    command.args([
-        "-f",
-        "-qq",
-        "-e",
-        "trace=network",
-        "-o",
-        "trace",
-        PROGRAM,
-        "copy",
-        "oci:out:v1",
-        "oci:dest",
-    ]);
-    let run = Run::of(command.output().unwrap());
-    assert_eq!((run.code, run.stdout.trim()), (0, &*digest), "{run:?}");
-    let trace = sandbox.read("trace");
-    assert!(!trace.contains("socket(") && !trace.contains("socketpair("), "{trace}");
-    let mut command = sandbox.command("unshare");
-    command.args(["--net", "--map-root-user", PROGRAM, "copy", "oci:out:v2", "oci:dest"]);
-    let run = Run::of(command.output().unwrap());
-    assert_eq!(run.code, 0, "{run:?}");
 }
