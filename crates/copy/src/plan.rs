@@ -105,6 +105,7 @@ pub struct Plan {
 
 /// A plan as a value that can be written as JSON.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Summary {
     /// The form of this document: `transship.copy.plan/1`.

@@ -148,6 +148,7 @@ pub struct RootReport {
 
 /// What a copy did.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Report {
     /// The form of this document: `transship.copy.report/1`.

@@ -205,7 +205,13 @@ impl Endpoint for RegistryEndpoint {
                 (None, Some(tag)) => TagOrDigest::Tag(Tag::parse(tag)?),
                 (None, None) => return Err(self.not_found(&listed.called)),
             };
-            self.repository.manifest_head(&which).await?.ok_or_else(|| self.not_found(&which))
+            let found = self.repository.manifest_head(&which).await?.ok_or_else(|| self.not_found(&which))?;
+            // A page of a proxy or a portal is no manifest, whatever its status says.
+            if found.media_type.is_document() || found.media_type.is_schema1() {
+                return Ok(found);
+            }
+            let reason = format!("{which} is served as {}", found.media_type);
+            Err(transship_spec::Error::Document { what: "manifest", reason }.into())
         };
         resolve.boxed()
     }
