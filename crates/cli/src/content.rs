@@ -1,7 +1,7 @@
 //! Content that is there, in a layout or in a registry: one way to look at both.
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -108,6 +108,25 @@ impl Content {
                 let manifest = network.block_on(repository.manifest_get_exact(descriptor))?;
                 Ok(Document::verify(manifest.bytes, descriptor)?)
             }
+        }
+    }
+
+    /// Several of them, in their order; asked for at the same time where that saves time.
+    pub(crate) fn documents(&self, descriptors: &[&Descriptor]) -> Result<Vec<Document>, Failure> {
+        const AT_ONCE: usize = 8;
+        match self {
+            Self::Layout { .. } => descriptors.iter().map(|descriptor| self.document(descriptor)).collect(),
+            Self::Registry { network, repository, .. } => network.block_on(async {
+                let get = |descriptor: &&Descriptor| {
+                    let descriptor = (*descriptor).clone();
+                    async move {
+                        let manifest = repository.manifest_get_exact(&descriptor).await?;
+                        Ok::<_, Failure>(Document::verify(manifest.bytes, &descriptor)?)
+                    }
+                };
+                let asked: Vec<_> = descriptors.iter().map(get).collect();
+                stream::iter(asked).buffered(AT_ONCE).try_collect().await
+            }),
         }
     }
 

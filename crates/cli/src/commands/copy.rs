@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Serialize;
 use serde_json::json;
 use transship_copy::names::{Map, Naming, Pattern};
 use transship_copy::{
@@ -24,7 +25,34 @@ pub(crate) fn run(args: &args::Copy, context: &Context) -> Result<(), Failure> {
         [one] => format!("copy {}", show::plain(one)),
         several => format!("copy {} things to {}", several.len(), show::plain(&dest)),
     };
-    copy(args, &sources, &dest, context).cannot(what)
+    let mut reported = false;
+    let result = copy(args, (&sources, &dest), context, &mut reported).cannot(what);
+    if let (Err(failure), Some(path), false) = (&result, &args.report, reported) {
+        files::replace(path, &output::document("transship.copy/v1", &Unplanned::of(failure))?)?;
+    }
+    result
+}
+
+/// The report of a copy that failed before anything was planned.
+#[derive(Debug, Serialize)]
+struct Unplanned<'a> {
+    roots: [(); 0],
+    error: Told<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    kind: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<&'a str>,
+}
+
+impl<'a> Unplanned<'a> {
+    fn of(failure: &'a Failure) -> Self {
+        let (kind, message) = (failure.kind().name(), failure.to_string());
+        Self { roots: [], error: Told { kind, message, remedy: failure.remedy() } }
+    }
 }
 
 /// The sources, from the command line and from `--images`, and the destination.
@@ -46,7 +74,13 @@ fn locations(args: &args::Copy) -> Result<(Vec<String>, String), Failure> {
     Ok((sources, dest))
 }
 
-fn copy(args: &args::Copy, sources: &[String], dest: &str, context: &Context) -> Result<(), Failure> {
+/// Copies, and says whether the report that was asked for is written.
+fn copy(
+    args: &args::Copy,
+    (sources, dest): (&[String], &str),
+    context: &Context,
+    reported: &mut bool,
+) -> Result<(), Failure> {
     let begun = Instant::now();
     let _grace = context.interrupts.grace();
     let options = options(args, context)?;
@@ -79,6 +113,10 @@ fn copy(args: &args::Copy, sources: &[String], dest: &str, context: &Context) ->
     report.schema = "transship.copy/v1";
     if let Some(made) = &mut made {
         made.ended(&report);
+    }
+    if let Some(path) = &args.report {
+        files::replace(path, &output::plain_json(&report)?)?;
+        *reported = true;
     }
     finish(args, &dest, &report, context, || descriptor_of(&requests, &runner))?;
     transfer::summarize(&report, begun.elapsed(), context);
@@ -207,9 +245,6 @@ fn finish(
     context: &Context,
     descriptor: impl FnOnce() -> Result<transship_spec::Descriptor, Failure>,
 ) -> Result<(), Failure> {
-    if let Some(path) = &args.report {
-        files::replace(path, &output::plain_json(report)?)?;
-    }
     let asked: Vec<_> =
         report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed).collect();
     let lines: String = match asked.as_slice() {

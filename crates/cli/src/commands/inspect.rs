@@ -170,10 +170,16 @@ fn members(content: &Content, document: &Document, blobs: &mut Sum) -> Result<Ve
         document.children().into_iter().for_each(|child| blobs.add(child));
         return Ok(Vec::new());
     };
-    let mut members = Vec::new();
+    let mut there = Vec::new();
     for descriptor in &index.manifests {
-        let missing = !descriptor.media_type.is_document() || content.is_missing(descriptor)?;
-        let member = if missing { None } else { Some(content.document(descriptor)?) };
+        there.push(descriptor.media_type.is_document() && !content.is_missing(descriptor)?);
+    }
+    let wanted: Vec<_> =
+        index.manifests.iter().zip(&there).filter(|(_, there)| **there).map(|(m, _)| m).collect();
+    let mut documents = content.documents(&wanted)?.into_iter();
+    let mut members = Vec::new();
+    for (descriptor, there) in index.manifests.iter().zip(there) {
+        let member = if there { documents.next() } else { None };
         let mut own = Sum::default();
         if let Some(member) = &member {
             for part in member.children().into_iter().chain([descriptor]) {

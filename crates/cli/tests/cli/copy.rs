@@ -113,6 +113,12 @@ fn the_report_tells_all_also_when_something_failed() {
     assert!(status.contains(&"failed".into()) && status.contains(&"copied".into()), "{report}");
     assert!(!sandbox.path("digest").exists());
     assert_eq!(sandbox.ok(&["resolve", "oci:dest:v1"]), one);
+    assert_eq!(sandbox.run(&["copy", "oci:out:v9", "oci:dest", "--report", "report.json"]).code, 3);
+    let report: Value = serde_json::from_str(&sandbox.read("report.json")).unwrap();
+    assert_eq!(
+        (&report["schema"], &report["error"]["kind"]),
+        (&"transship.copy/v1".into(), &"not-found".into())
+    );
 }
 
 #[test]

@@ -116,3 +116,31 @@ fn the_version_is_one_line() {
     let text = Sandbox::new().ok(&["--version"]);
     assert_eq!(text, format!("transship {}", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn every_schema_is_documented() {
+    let documented = include_str!("../../JSON.md");
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/commands");
+    let mut seen = 0;
+    let mut folders = vec![std::path::PathBuf::from(sources)];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for schema in text.split('"').filter(|word| word.starts_with("transship.") && word.contains("/v"))
+            {
+                assert!(
+                    documented.contains(&format!("`{schema}`")),
+                    "{schema} of {} is not in JSON.md",
+                    path.display()
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 8, "{seen}");
+}
