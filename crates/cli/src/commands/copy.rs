@@ -1,5 +1,6 @@
 //! `transship copy`: what is missing moves, and only that.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use transship_copy::{
 };
 use transship_spec::{Kind, MediaType};
 
-use crate::args::{self, Writing};
+use crate::args;
 use crate::commands::transfer::{self, Made, Runner, Watched};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
@@ -91,7 +92,8 @@ fn copy(
     check(args, &sources, &dest)?;
     let places: Vec<&Place> = sources.iter().chain([&dest]).collect();
     let runner = Runner::new(context, &args.network, &places, args.concurrency.concurrency)?;
-    let sources = sources.iter().map(|place| source(place, args, &runner)).collect::<Result<Vec<_>, _>>()?;
+    let sources =
+        sources.iter().map(|place| source(place, &dest, args, &runner)).collect::<Result<Vec<_>, _>>()?;
     let mut made = match &dest {
         Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.layout_options())?),
         Place::Layout { path, .. } => Some(Made::open(path, &args.layout_options())?),
@@ -188,10 +190,15 @@ fn selection(args: &args::Copy) -> Result<Selection, Failure> {
     Ok(Selection { naming, tags, exclude, force: args.force })
 }
 
-fn source(place: &Place, args: &args::Copy, runner: &Runner) -> Result<Source, Failure> {
+fn source(place: &Place, dest: &Place, args: &args::Copy, runner: &Runner) -> Result<Source, Failure> {
     let (endpoint, reference): (Arc<dyn Endpoint>, Option<String>) = match place {
         Place::Layout { path, reference } => {
-            let layout = local::options(&args.reading, &Writing::default()).open_read_only(path)?;
+            let options = args.layout_options();
+            // A layout that is copied into itself is one place, and is written to.
+            let layout = match is_same_folder(path, dest) && !args.dry_run {
+                true => options.open(path)?,
+                false => options.open_read_only(path)?,
+            };
             (endpoint::layout(layout), reference.clone())
         }
         Place::Registry(reference) => {
@@ -205,6 +212,11 @@ fn source(place: &Place, args: &args::Copy, runner: &Runner) -> Result<Source, F
     };
     let select = if args.takes_all() { Select::All } else { Select::One(reference) };
     Ok(Source { endpoint, select })
+}
+
+fn is_same_folder(path: &Path, dest: &Place) -> bool {
+    let Place::Layout { path: dest, .. } = dest else { return false };
+    path == dest || path.canonicalize().is_ok_and(|path| dest.canonicalize().is_ok_and(|dest| path == dest))
 }
 
 fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<Destination, Failure> {

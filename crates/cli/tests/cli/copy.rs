@@ -32,6 +32,18 @@ fn the_second_time_nothing_moves() {
 }
 
 #[test]
+fn a_layout_may_be_copied_into_itself() {
+    let (sandbox, digest, _) = two();
+    for to in ["oci:out:v3", "oci:./out:v4"] {
+        let run = sandbox.run(&["copy", "oci:out:v1", to]);
+        assert_eq!((run.code, run.stdout.trim()), (0, &*digest), "{run:?}");
+        assert_eq!(sandbox.ok(&["resolve", to]), digest);
+    }
+    let text = sandbox.ok(&["copy", "oci:out:v1", "oci:out:v5", "--dry-run"]);
+    assert!(text.contains("as v5"), "{text}");
+}
+
+#[test]
 fn several_things_are_printed_line_by_line_with_where_they_are() {
     let (sandbox, one, two) = two();
     let lines = format!("{one}\toci:dest:v1\n{two}\toci:dest:v2");

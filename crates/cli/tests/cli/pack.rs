@@ -249,3 +249,23 @@ fn packing_nothing_or_for_a_digest_is_refused_before_anything_is_made() {
     sandbox.fails_saying(3, &["pack", "image", "rootfs", "--to", "oci:no/such/folder:v1"], "does not exist");
     assert!(!sandbox.path("new").exists());
 }
+
+#[test]
+fn a_layout_is_not_packed_into_itself() {
+    let sandbox = tree();
+    for arguments in
+        [&["pack", "image", ".", "--to", "oci:out:v1"][..], &["pack", "files", "all=.", "--to", "oci:out:v1"]]
+    {
+        sandbox.fails_saying(2, arguments, "--exclude /out");
+    }
+    sandbox.fails_saying(
+        2,
+        &["pack", "image", "rootfs", "--to", "oci:rootfs/var/out:v1"],
+        "--exclude /var/out",
+    );
+    sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:elsewhere:v1"]);
+    let arguments = ["pack", "image", "rootfs", "--exclude", "/var/out", "--to", "oci:rootfs/var/out:v1"];
+    let first = sandbox.ok(&arguments);
+    assert_eq!(sandbox.ok(&arguments), first, "the second time the layout is there, and still left out");
+    assert_eq!(sandbox.ok(&["resolve", "oci:elsewhere:v1"]), first);
+}

@@ -7,7 +7,7 @@ use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, Files, LayerOpti
 use transship_spec::{Descriptor, Kind, MediaType, annotations as keys};
 
 use super::watch::Watched;
-use super::{Packed, PackedLayer, annotations, epoch, into};
+use super::{Packed, PackedLayer, annotations, apart, epoch, into};
 use crate::args::PackFiles;
 use crate::content::Content;
 use crate::context::Context;
@@ -24,6 +24,7 @@ pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
         source_date_epoch: epoch(context)?,
     };
     let inputs: Vec<&Path> = args.inputs.iter().map(|input| input.path.as_path()).collect();
+    apart(&inputs, &args.to, &[])?;
     let watched = Watched::new(&context.progress, &inputs, true);
     let layer = LayerOptions { progress: Some(Arc::new(watched)), ..LayerOptions::default() };
     let files = Files { files: args.inputs.clone(), artifact, layer };

@@ -11,7 +11,7 @@ use transship_pack::{
 use transship_spec::{Kind, quote};
 
 use super::watch::Watched;
-use super::{Packed, PackedLayer, annotations, epoch, into};
+use super::{Packed, PackedLayer, annotations, apart, epoch, into};
 use crate::args::{self, ImageInputs, PackImage, Reading, Runtime, Tree, Writing};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
@@ -22,9 +22,11 @@ use crate::{files, local};
 const MAX_CONFIG: u64 = 8 << 20;
 
 pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
-    let mut options = options(args, context)?;
-    let recipe = check_recipe(&args.inputs, &options.layer)?;
     let inputs = inputs(&args.inputs.inputs)?;
+    let mut globs = globs(&args.tree)?;
+    globs.extend(apart(&inputs, &args.inputs.to, &globs)?);
+    let mut options = options(args, Excludes::new(globs)?, context)?;
+    let recipe = check_recipe(&args.inputs, &options.layer)?;
     let whole = args.tree.exclude.is_empty() && args.tree.ignore_file.is_none() && !args.tree.dereference;
     options.layer.progress = Some(Arc::new(Watched::new(&context.progress, &inputs, whole)));
     into(&args.inputs.to, &args.out, context, |layout, name| {
@@ -51,13 +53,13 @@ fn inputs(inputs: &[std::path::PathBuf]) -> Result<Vec<&Path>, Failure> {
     Ok(inputs.iter().map(std::path::PathBuf::as_path).collect())
 }
 
-fn options(args: &PackImage, context: &Context) -> Result<ImageOptions, Failure> {
+fn options(args: &PackImage, excludes: Excludes, context: &Context) -> Result<ImageOptions, Failure> {
     let config = &args.runtime.config;
     let epoch = epoch(context)?;
     Ok(ImageOptions {
         platform: args.inputs.platform.clone(),
         base: args.inputs.from.as_deref().map(|text| base(text, args)).transpose()?,
-        layer: layer(&args.inputs, &args.tree, epoch)?,
+        layer: layer(args, excludes, epoch)?,
         config_file: config.as_deref().map(|path| files::read(path, MAX_CONFIG)).transpose()?,
         changes: changes(&args.runtime)?,
         annotations: annotations(&args.annotation),
@@ -86,7 +88,8 @@ fn open_base(text: &str, reading: &Reading, sparse: bool) -> Result<Base, Failur
     }
 }
 
-fn layer(inputs: &ImageInputs, tree: &Tree, epoch: Option<i64>) -> Result<LayerOptions, Failure> {
+fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<LayerOptions, Failure> {
+    let (inputs, tree) = (&args.inputs, &args.tree);
     Ok(LayerOptions {
         compression: match inputs.compression {
             args::Compression::Gzip => Compression::Gzip,
@@ -110,7 +113,7 @@ fn layer(inputs: &ImageInputs, tree: &Tree, epoch: Option<i64>) -> Result<LayerO
                         .hint("set it to the newest time that files may have, in seconds since 1970"));
                 }
             },
-            excludes: excludes(tree)?,
+            excludes,
             dereference: tree.dereference,
             ..TarOptions::default()
         },
@@ -118,7 +121,8 @@ fn layer(inputs: &ImageInputs, tree: &Tree, epoch: Option<i64>) -> Result<LayerO
     })
 }
 
-fn excludes(tree: &Tree) -> Result<Excludes, Failure> {
+/// What is left out.
+fn globs(tree: &Tree) -> Result<Vec<String>, Failure> {
     let mut globs = tree.exclude.clone();
     if let Some(file) = &tree.ignore_file {
         let lines = files::lines(file)?;
@@ -132,7 +136,7 @@ fn excludes(tree: &Tree) -> Result<Excludes, Failure> {
         }
         globs.extend(lines);
     }
-    Ok(Excludes::new(globs)?)
+    Ok(globs)
 }
 
 fn check_recipe(inputs: &ImageInputs, layer: &LayerOptions) -> Result<String, Failure> {

@@ -4,6 +4,8 @@ mod files;
 mod image;
 mod watch;
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 use transship_copy::{Destination, Options, Select, Selection, Source, endpoint};
 use transship_layout::{Layout, Name};
@@ -189,6 +191,38 @@ fn finish(out: &PackOutput, place: &Place, packed: Packed, context: &Context) ->
         warnings: packed.warnings.iter().map(ToString::to_string).collect(),
     };
     context.output.json("transship.pack/v1", &report)
+}
+
+/// Refuses to pack a layout into itself: it would hold another half of itself each time. Where it is left out already, the
+/// glob that leaves out what it is called while it is made is given.
+fn apart(inputs: &[&Path], to: &str, excludes: &[String]) -> Result<Vec<String>, Failure> {
+    let Place::Layout { path, .. } = Place::find(to, Made::Now)? else { return Ok(Vec::new()) };
+    let mut globs = Vec::new();
+    for input in inputs.iter().filter(|input| input.is_dir()) {
+        let Some(inner) = beneath(input, &path) else { continue };
+        let (inner, shown) = (inner.to_string_lossy().into_owned(), show::plain(&path.to_string_lossy()));
+        let told = |glob: &String| glob.trim_matches('/') == inner;
+        if inner.is_empty() || !excludes.iter().any(told) {
+            let input = show::plain(&input.to_string_lossy());
+            let failure = Failure::usage(format!("{shown} lies in {input}, and would be packed into itself"));
+            return Err(match inner.as_str() {
+                "" => failure.hint("put it elsewhere"),
+                inner => failure.hint(format!("put it elsewhere, or leave it out: --exclude /{inner}")),
+            });
+        }
+        let (folder, name) = inner.rsplit_once('/').map_or(("", &*inner), |(folder, name)| (folder, name));
+        globs.push(format!("{folder}/.{name}.transship-*"));
+    }
+    Ok(globs)
+}
+
+/// Where a path, that need not be there yet, is below a folder.
+fn beneath(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let whole = match path.canonicalize() {
+        Ok(whole) => whole,
+        Err(_) => crate::files::folder_of(path).canonicalize().ok()?.join(path.file_name()?),
+    };
+    Some(whole.strip_prefix(folder.canonicalize().ok()?).ok()?.to_owned())
 }
 
 /// The value of `SOURCE_DATE_EPOCH`.
