@@ -48,14 +48,9 @@ fn names_in_transit_follow_the_rules() {
     sandbox.ok(&["pack", "image", "rootfs", "--to", &format!("docker://{repository}:v1")]);
     sandbox.ok(&["tag", &format!("docker://{repository}:v1"), "v2"]);
     sandbox.ok(&["copy", "--all-tags", &repository, "oci:full"]);
-    let names = |layout: &str| {
-        let mut names: Vec<_> = sandbox.ok(&["ls", layout]).lines().map(str::to_owned).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(names("oci:full"), [format!("{repository}:v1"), format!("{repository}:v2")]);
+    assert_eq!(sandbox.ok(&["ls", "oci:full"]), format!("{repository}:v1\n{repository}:v2"));
     sandbox.ok(&["copy", "--all-tags", &repository, "oci:short", "--short-names"]);
-    assert_eq!(names("oci:short"), ["v1", "v2"]);
+    assert_eq!(sandbox.ok(&["ls", "oci:short"]), "v1\nv2");
     let mirror = format!("docker://{}/mirror", registry.address());
     let lines = sandbox.ok(&["copy", "--all-tags", "oci:full", &mirror]);
     assert_eq!(lines.lines().count(), 2);
@@ -71,6 +66,22 @@ fn names_in_transit_follow_the_rules() {
         "--map",
         "*/team/app=other/name",
     ]);
+}
+
+#[test]
+fn the_same_copy_makes_the_same_index() {
+    let (sandbox, registry) = (Sandbox::new(), registry());
+    let repository = format!("docker://{}/app", registry.address());
+    for number in 0..8 {
+        sandbox.write("rootfs/file", number.to_string());
+        sandbox.ok(&["pack", "image", "rootfs", "--to", &format!("{repository}:v{number}")]);
+    }
+    sandbox.ok(&["copy", "--all-tags", &repository, "oci:first"]);
+    for _ in 0..3 {
+        sandbox.ok(&["copy", "--all-tags", &repository, "oci:again"]);
+        assert_eq!(sandbox.read("again/index.json"), sandbox.read("first/index.json"));
+        std::fs::remove_dir_all(sandbox.path("again")).unwrap();
+    }
 }
 
 #[test]

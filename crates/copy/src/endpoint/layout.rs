@@ -374,7 +374,9 @@ impl Session for LayoutSession {
     fn commit(&self) -> Pending<'_, ()> {
         let commit = async {
             let (session, all_done) = self.take().await?;
-            let roles = std::mem::take(&mut *Self::lock(&self.roles));
+            let mut roles = std::mem::take(&mut *Self::lock(&self.roles));
+            // Not by which ended first: the same copy makes the same index.
+            roles.sort_by_cached_key(order);
             off_the_reactor(move || {
                 let result = session.commit(|index| enter(index, &roles));
                 drop(all_done);
@@ -383,6 +385,17 @@ impl Session for LayoutSession {
             .await
         };
         commit.boxed()
+    }
+}
+
+/// Names come first, in their own order, then what has only its digest.
+fn order(role: &Role) -> (bool, String, Option<Digest>) {
+    match role {
+        Role::Child | Role::Referrer => (true, String::new(), None),
+        Role::ByDigest(descriptor) | Role::Named(Name::Digest, descriptor) => {
+            (true, String::new(), Some(descriptor.digest.clone()))
+        }
+        Role::Named(name, descriptor) => (false, name.to_string(), Some(descriptor.digest.clone())),
     }
 }
 
