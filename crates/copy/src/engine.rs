@@ -119,8 +119,10 @@ impl Run {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn touch(&self, spot: usize, id: NodeId) {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner)[spot][id] = true;
+    /// Notes that something was done for a node, and tells whether that was the first time.
+    fn touch(&self, spot: usize, id: NodeId) -> bool {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut touched[spot][id], true)
     }
 
     /// A root, and then what belongs to it.
@@ -281,9 +283,9 @@ impl Run {
         put.map_err(Arc::new)?;
         let node = self.node(spot, id);
         let is_local = self.survey.destination(spot).is_local();
-        if !(node.state.is_present() && is_local) {
+        // A manifest that gets several names is put for each of them, and is one manifest all the same.
+        if !(node.state.is_present() && is_local) && self.touch(spot, id) {
             self.moved().manifests.add(node.descriptor.size);
-            self.touch(spot, id);
         }
         Ok(())
     }

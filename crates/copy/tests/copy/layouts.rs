@@ -38,6 +38,22 @@ async fn everything_that_has_a_name_arrives_with_all_that_it_needs() {
 }
 
 #[tokio::test]
+async fn a_manifest_with_several_names_is_planned_and_copied_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = images(&folder.path().join("from"), &["v1"]);
+    let image = from.resolve(Some("v1")).unwrap().descriptor;
+    from.edit(|index| index.set(&Name::short("latest")?, &image)).unwrap();
+    let to = layout(&folder.path().join("to"));
+    let source = [all(endpoint::layout(from.clone()))];
+    let names_of = requests(&source, &into_layout(&to, ""), &Selection::default()).await.unwrap();
+    let plan = plan(names_of, &Options::default()).await;
+    assert_eq!(plan.summary().missing.manifests.count, 1);
+    let report = plan.run().await;
+    assert_eq!(report.content.manifests.count, 1);
+    assert_eq!(names(&from), names(&to));
+}
+
+#[tokio::test]
 async fn one_of_many_is_copied_under_a_name_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let from = images(&folder.path().join("from"), &["v1", "v2"]);
