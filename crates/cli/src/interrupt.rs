@@ -97,9 +97,11 @@ impl Interrupts {
         }
     }
 
-    /// Ends the program. What was to be done last is done first.
+    /// Ends the program. What was to be done last is done first. Whoever comes to the end meanwhile waits here, so that
+    /// nothing is done by half.
     fn end(&self) -> ! {
-        for (_, hook) in std::mem::take(&mut *self.hooks()).into_iter().rev() {
+        let mut hooks = self.hooks();
+        for (_, hook) in std::mem::take(&mut *hooks).into_iter().rev() {
             hook();
         }
         std::process::exit(self.code());

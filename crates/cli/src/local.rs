@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::time::Duration;
 
 use transship_layout::{Error, Layout, LayoutOptions, NewLayout};
 
@@ -52,14 +53,7 @@ impl<'a> Target<'a> {
             Err(error) => return Err(error.into()),
         };
         let beside = new.path().to_owned();
-        let at_exit = context.interrupts.at_exit(move || {
-            // Whoever still writes there may make it fail once.
-            for _ in 0..10 {
-                if std::fs::remove_dir_all(&beside).is_ok() {
-                    break;
-                }
-            }
-        });
+        let at_exit = context.interrupts.at_exit(move || remove(&beside));
         drop(grace);
         context.interrupts.check()?;
         Ok(Self { made: Made::Now(new), _at_exit: Some(at_exit) })
@@ -71,6 +65,19 @@ impl<'a> Target<'a> {
             Made::Now(new) => new.finish().map(drop).map_err(Into::into),
             Made::Before(_) => Ok(()),
         }
+    }
+}
+
+/// Removes a folder that others still write to: until they notice that it is gone, they may put something into it.
+fn remove(folder: &Path) {
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let _ = std::fs::remove_dir_all(folder);
+        // What else was removed meanwhile is an error to it, too.
+        if folder.symlink_metadata().is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
