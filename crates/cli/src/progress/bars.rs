@@ -85,10 +85,11 @@ impl Bars {
         bar.bar.inc(bytes);
     }
 
-    pub(super) fn finished(&mut self, key: &str) {
-        if let Some(bar) = self.open.remove(key) {
-            bar.clear(&self.screen);
-        }
+    /// Takes the bar away; gives what it was called, and its bytes.
+    pub(super) fn finished(&mut self, key: &str) -> Option<(String, u64)> {
+        let bar = self.open.remove(key)?;
+        bar.clear(&self.screen);
+        Some((bar.bar.prefix(), bar.bar.length().unwrap_or_default().max(bar.bar.position())))
     }
 
     /// Takes all bars off the screen, for good: work that was told to stop may still tell of itself for a moment.

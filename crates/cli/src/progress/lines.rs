@@ -18,7 +18,6 @@ const FAST_PACE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Lines {
     json: bool,
-    verbose: bool,
     total: Option<u64>,
     done: u64,
     begun: Instant,
@@ -34,9 +33,9 @@ struct Open {
 }
 
 impl Lines {
-    pub(super) fn new(json: bool, verbose: bool) -> Self {
+    pub(super) fn new(json: bool) -> Self {
         let now = Instant::now();
-        Self { json, verbose, total: None, done: 0, begun: now, told: now, open: HashMap::new() }
+        Self { json, total: None, done: 0, begun: now, told: now, open: HashMap::new() }
     }
 
     pub(super) fn begin(&mut self, bytes: Option<u64>) {
@@ -67,17 +66,14 @@ impl Lines {
         }
     }
 
-    pub(super) fn finished(&mut self, key: &str) {
-        let Some(open) = self.open.remove(key) else { return };
+    /// Gives what it was called, and its bytes.
+    pub(super) fn finished(&mut self, key: &str) -> Option<(String, u64)> {
+        let open = self.open.remove(key)?;
         if self.json {
             print(&event("finished", json!({ "item": key, "bytes": open.done })));
-        } else if self.verbose {
-            print(&format!(
-                "{} done, {}",
-                open.name,
-                show::bytes(open.done.max(open.size.unwrap_or_default()))
-            ));
+            return None;
         }
+        Some((open.name, open.done.max(open.size.unwrap_or_default())))
     }
 
     fn line(&self) -> String {
@@ -130,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_line_tells_how_far_it_is() {
-        let mut lines = Lines::new(false, false);
+        let mut lines = Lines::new(false);
         lines.begin(Some(4096));
         lines.started(Item { key: "a", name: "layer a", size: Some(4096) });
         lines.advanced("a", 1024);

@@ -64,10 +64,10 @@ impl Progress {
             mode => mode,
         };
         let screen = match mode {
-            ProgressMode::Json => Screen::Lines(Lines::new(true, verbosity.verbose)),
+            ProgressMode::Json => Screen::Lines(Lines::new(true)),
             _ if verbosity.quiet => Screen::Nothing,
             ProgressMode::Bar => Screen::Bars(Bars::new()),
-            ProgressMode::Plain => Screen::Lines(Lines::new(false, verbosity.verbose)),
+            ProgressMode::Plain => Screen::Lines(Lines::new(false)),
             ProgressMode::None | ProgressMode::Auto => Screen::Nothing,
         };
         let shared = Shared {
@@ -197,10 +197,13 @@ impl Progress {
 
     /// A transfer has ended.
     pub(crate) fn finished(&self, key: &str) {
-        match &mut *self.screen() {
+        let done = match &mut *self.screen() {
             Screen::Bars(bars) => bars.finished(key),
             Screen::Lines(lines) => lines.finished(key),
-            Screen::Nothing => {}
+            Screen::Nothing => None,
+        };
+        if let Some((name, bytes)) = done {
+            self.detail(&format!("{name} done, {}", crate::show::bytes(bytes)));
         }
     }
 

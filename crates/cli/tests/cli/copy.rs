@@ -134,6 +134,18 @@ fn the_report_tells_all_also_when_something_failed() {
 }
 
 #[test]
+fn more_and_less_can_be_said() {
+    let (sandbox, digest, _) = two();
+    let loud = sandbox.run(&["copy", "oci:out:v1", "oci:loud", "-v"]);
+    assert!(loud.stderr.contains("layer ") && loud.stderr.contains(" done, "), "{loud:?}");
+    assert!(loud.stderr.contains(&format!("oci:out:v1: copied, {digest}")), "{loud:?}");
+    let usual = sandbox.run(&["copy", "oci:out:v1", "oci:usual"]);
+    assert_eq!(usual.stderr.lines().count(), 1, "{usual:?}");
+    let quiet = sandbox.run(&["copy", "oci:out:v1", "oci:quiet", "-q"]);
+    assert_eq!((quiet.stdout.trim(), quiet.stderr.as_str()), (&*digest, ""));
+}
+
+#[test]
 fn json_is_one_document_and_json_progress_one_event_a_line() {
     let (sandbox, digest, _) = two();
     let run = sandbox.run(&["copy", "oci:out:v1", "oci:dest", "--format", "json", "--progress", "json"]);
