@@ -1,24 +1,32 @@
 //! JSON as the specification allows it, checked and taken apart without changing a byte (IMG-105, IMG-109).
 //!
 //! [`validate`] accepts exactly: UTF-8 without a byte order mark, one value, nothing after it but white space, no
-//! member name twice in one object, no lone surrogate, at most [`MAX_DEPTH`] levels. [`members`] and [`elements`] give
+//! member name twice in one object, no lone surrogate, at most [`MAX_DEPTH`] levels and [`MAX_MEMBERS`] members an
+//! object. [`members`] and [`elements`] give
 //! the byte ranges of the parts of a value, which is what an editor needs that must leave every other byte alone.
 //!
 //! Memory: the names of the objects being read, borrowed from the input. Time: linear, but for sorting the names of
 //! each object.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::Error;
 
 /// The deepest nesting accepted.
 pub const MAX_DEPTH: usize = 64;
+/// The most members of one object (case D18).
+pub const MAX_MEMBERS: usize = 1 << 16;
+/// The most elements that [`outline`] tells of one array: twice the descriptors that fit into the largest `index.json`,
+/// and far less than the numbers that would.
+pub const MAX_ELEMENTS: usize = 4_000_000;
 
 /// Checks that `bytes` are one well-formed JSON value by the rules above.
 ///
 /// # Errors
-/// [`Error::Json`] with the offset of the first fault, [`Error::Limit`] when it nests too deeply.
+/// [`Error::Json`] with the offset of the first fault, [`Error::Limit`] when it nests too deeply or an object has too many
+/// members.
 ///
 /// ```
 /// use transship_spec::json;
@@ -101,7 +109,7 @@ pub struct Outlined {
 /// All that [`validate`], [`members`] and [`elements`] tell of an object, in one pass: for documents of many megabytes.
 ///
 /// # Errors
-/// As [`validate`], and [`Error::Json`] when the value is no object.
+/// As [`validate`], [`Error::Json`] when the value is no object, and [`Error::Limit`] beyond [`MAX_ELEMENTS`].
 ///
 /// ```
 /// use transship_spec::json;
@@ -113,15 +121,17 @@ pub struct Outlined {
 pub fn outline(bytes: &[u8]) -> Result<Vec<Outlined>, Error> {
     let mut scanner = Scanner::new(bytes, 0)?;
     let mut outline: Vec<Outlined> = Vec::new();
+    let mut names = HashSet::new();
     scanner.space();
     scanner.expect(b'{', "no object")?;
     scanner.sequence(b'}', |scanner| {
         let start = scanner.at;
         let name = scanner.string()?.into_owned();
         let name = String::from_utf8_lossy(&name).into_owned();
-        if outline.iter().any(|other| other.member.name == name) {
+        if !names.insert(name.clone()) {
             return Err(scanner.fault("an object that has one name twice"));
         }
+        at_most(names.len(), MAX_MEMBERS, "the number of members of a JSON object")?;
         scanner.space();
         scanner.expect(b':', "no colon after a name")?;
         scanner.space();
@@ -136,6 +146,10 @@ pub fn outline(bytes: &[u8]) -> Result<Vec<Outlined>, Error> {
     })?;
     scanner.space();
     if scanner.at == bytes.len() { Ok(outline) } else { Err(scanner.fault("text after the value")) }
+}
+
+fn at_most(count: usize, limit: usize, what: &'static str) -> Result<(), Error> {
+    if count <= limit { Ok(()) } else { Err(Error::Limit { what, limit: limit as u64 }) }
 }
 
 struct Scanner<'a> {
@@ -205,6 +219,8 @@ impl<'a> Scanner<'a> {
             }
             let name = scanner.string()?;
             scanner.names.push(name);
+            let count = scanner.names.len() - first;
+            at_most(count, MAX_MEMBERS, "the number of members of a JSON object")?;
             scanner.space();
             scanner.expect(b':', "no colon after a name")?;
             scanner.space();
@@ -229,6 +245,7 @@ impl<'a> Scanner<'a> {
             let start = scanner.at;
             scanner.value(2)?;
             elements.push(start..scanner.at);
+            at_most(elements.len(), MAX_ELEMENTS, "the number of elements of a JSON array")?;
             Ok(())
         })?;
         Ok(elements)
@@ -434,6 +451,20 @@ mod tests {
         assert!(validate(&deep(MAX_DEPTH)).is_ok());
         assert!(matches!(validate(&deep(MAX_DEPTH + 1)), Err(Error::Limit { .. })));
         assert!(matches!(validate(&deep(200_000)), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn case_d18_members_and_elements_are_counted() {
+        let object = |count: usize| {
+            let members: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let (most, more) = (object(MAX_MEMBERS), object(MAX_MEMBERS + 1));
+        assert!(validate(most.as_bytes()).is_ok() && outline(most.as_bytes()).is_ok());
+        assert!(matches!(validate(more.as_bytes()), Err(Error::Limit { .. })));
+        assert!(matches!(outline(more.as_bytes()), Err(Error::Limit { .. })));
+        let array = format!("{{\"a\":[0{}]}}", ",0".repeat(MAX_ELEMENTS));
+        assert!(matches!(outline(array.as_bytes()), Err(Error::Limit { .. })));
     }
 
     #[test]

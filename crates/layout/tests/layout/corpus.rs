@@ -128,6 +128,15 @@ fn case_l11_l22_depth_and_size_are_limits() {
 }
 
 #[test]
+fn an_index_of_nothing_but_names_or_numbers_costs_neither_hours_nor_gigabytes() {
+    let names: String = (0..300_000).map(|n| format!(",\"{n}\":0")).collect();
+    let names = format!(r#"{{"schemaVersion":2,"manifests":[]{names}}}"#);
+    assert_eq!(entries(names).unwrap_err().kind(), Kind::Limit);
+    let numbers = format!(r#"{{"schemaVersion":2,"manifests":[0{}]}}"#, ",0".repeat(5_000_000));
+    assert_eq!(entries(numbers).unwrap_err().kind(), Kind::Limit);
+}
+
+#[test]
 fn case_l16_l17_missing_and_wrong_blobs_are_found_when_they_are_read() {
     let (_folder, layout) = layout();
     let image = put(&layout, "v1");
