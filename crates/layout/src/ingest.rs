@@ -57,8 +57,8 @@ struct State {
     lease: Option<Lease>,
     /// Whole and checked, but not yet durable and named.
     pending: Vec<Whole>,
-    /// Blobs that must be there when the index is saved.
-    relied: HashMap<Digest, FileState>,
+    /// Blobs that must be there when the index is saved; without a state until they are named.
+    relied: HashMap<Digest, Option<FileState>>,
     /// The folder of temporary files.
     temporary: Option<Arc<Dir>>,
     /// The folders of blobs, by algorithm.
@@ -160,14 +160,14 @@ impl Ingest {
     fn rely(&self, digest: &Digest, found: FileState) {
         let mut state = self.state();
         state.unsynced.insert(digest.algorithm().to_owned());
-        state.relied.insert(digest.clone(), found);
+        state.relied.insert(digest.clone(), Some(found));
     }
 
     /// The size of a blob that this session has written or found right.
     fn known(&self, digest: &Digest) -> Option<u64> {
         let state = self.state();
         let pending = state.pending.iter().find(|whole| whole.digest == *digest).map(|whole| whole.size);
-        pending.or_else(|| state.relied.get(digest).map(|state| state.size))
+        pending.or_else(|| state.relied.get(digest)?.map(|state| state.size))
     }
 
     /// Takes in a blob whose content is whole and checked: now, or with its group.
@@ -186,6 +186,7 @@ impl Ingest {
         } else {
             let full = {
                 let mut state = self.state();
+                state.relied.insert(whole.digest.clone(), None);
                 state.pending.push(whole);
                 state.pending.len() >= GROUP
                     || state.pending.iter().map(|whole| whole.size).sum::<u64>() >= GROUP_BYTES
@@ -215,23 +216,23 @@ impl Ingest {
         Ok(right)
     }
 
-    /// Makes the waiting blobs durable, and names them.
+    /// Makes the waiting blobs durable, and names them. One that cannot be takes no other with it; it is relied on all
+    /// the same, for its writer was told that it is there, and so the commit fails.
     pub(crate) fn settle(&self) -> Result<()> {
-        let mut group = std::mem::take(&mut self.state().pending);
-        self.sync(&group)?;
-        group.iter_mut().try_for_each(|whole| self.name(whole))
+        let group = std::mem::take(&mut self.state().pending);
+        let are_durable = group.len() >= WHOLE_SYNC
+            && sync_file_system(&self.inner().root).is_some_and(|done| done.is_ok());
+        let mut result = Ok(());
+        for mut whole in group {
+            let synced = if are_durable { Ok(()) } else { self.sync(&whole) };
+            result = result.and(synced.and_then(|()| self.name(&mut whole)));
+        }
+        result
     }
 
-    fn sync(&self, group: &[Whole]) -> Result<()> {
-        if group.len() >= WHOLE_SYNC && sync_file_system(&self.inner().root).is_some_and(|done| done.is_ok())
-        {
-            return Ok(());
-        }
-        for whole in group {
-            let synced = whole.folder.open_existing(&whole.name).and_then(|file| file.sync_data());
-            synced.map_err(|error| self.lost(error, whole))?;
-        }
-        Ok(())
+    fn sync(&self, whole: &Whole) -> Result<()> {
+        let synced = whole.folder.open_existing(&whole.name).and_then(|file| file.sync_data());
+        synced.map_err(|error| self.lost(error, whole))
     }
 
     /// Renames a durable temporary file to its digest.
@@ -267,10 +268,7 @@ impl Ingest {
         if made && inner.is_durable() {
             inner.root.sync().map_err(Error::storage("syncing", &inner.path))?;
         }
-        let (folder, made) = inner.folder(&blobs, algorithm, &format!("{BLOBS}/{algorithm}"))?;
-        if made && inner.is_durable() {
-            blobs.sync().map_err(Error::storage("syncing", inner.at(BLOBS)))?;
-        }
+        let (folder, _) = inner.folder(&blobs, algorithm, &format!("{BLOBS}/{algorithm}"))?;
         let folder = Arc::new(folder);
         self.state().folders.insert(algorithm.to_owned(), folder.clone());
         Ok(folder)
@@ -281,8 +279,12 @@ impl Ingest {
         self.settle()?;
         let unsynced = std::mem::take(&mut self.state().unsynced);
         let inner = self.inner();
-        for algorithm in unsynced.into_iter().filter(|_| inner.is_durable()) {
-            let name = format!("{BLOBS}/{algorithm}");
+        if unsynced.is_empty() || !inner.is_durable() {
+            return Ok(());
+        }
+        // Their folder last: another writer may have made one of them, and not synced it yet.
+        let folders = unsynced.iter().map(|algorithm| format!("{BLOBS}/{algorithm}"));
+        for name in folders.chain([BLOBS.to_owned()]) {
             let folder = inner.root.folder(&name, inner.options.links);
             let folder = folder.map_err(|refusal| inner.refused(&name, refusal))?;
             folder.sync().map_err(Error::storage("syncing", inner.at(&name)))?;
@@ -296,13 +298,17 @@ impl Ingest {
             self.state().relied.iter().map(|(digest, state)| (digest.clone(), *state)).collect();
         let mut vanished = Vec::new();
         for (digest, before) in relied {
+            let Some(before) = before else {
+                vanished.push(digest);
+                continue;
+            };
             let inner = self.inner();
             if matches!(inner.read(&blob_path(&digest)), Ok(Some(now)) if now.state == before) {
                 continue;
             }
             // Another writer may have put the same blob in its place.
             match inner.right_blob(&Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), before.size))? {
-                Some(now) => drop(self.state().relied.insert(digest, now)),
+                Some(now) => drop(self.state().relied.insert(digest, Some(now))),
                 None => vanished.push(digest),
             }
         }

@@ -302,6 +302,26 @@ fn one_session_takes_blobs_from_many_threads() {
 }
 
 #[test]
+fn a_blob_that_cannot_be_named_takes_no_other_with_it_and_is_never_relied_on() {
+    let (folder, layout) = layout();
+    let session = layout.begin().unwrap();
+    let blobs = ["first", "stuck", "last"].map(|name| session.put_bytes(text(), name.as_bytes()).unwrap());
+    std::fs::create_dir(folder.path().join("blobs/sha256").join(&*blobs[1].digest.encoded())).unwrap();
+    // They wait together to be made durable, and one cannot take its place.
+    assert!(matches!(session.flush().unwrap_err(), Error::Unsafe { .. }));
+    for described in [&blobs[0], &blobs[2]] {
+        assert!(layout.has(described).unwrap());
+    }
+    // Whoever wrote it was told that it was written, and so nothing may be listed now.
+    let Error::Vanished { digests } = session.commit(|index| index.set(&short("v1"), &blobs[1])).unwrap_err()
+    else {
+        panic!("not vanished")
+    };
+    assert_eq!(digests, [blobs[1].digest.clone()]);
+    assert!(layout.entries().unwrap().is_empty());
+}
+
+#[test]
 fn a_writer_that_outlives_its_session_cannot_commit_and_leaves_nothing() {
     let (folder, layout) = layout();
     let session = layout.begin().unwrap();
