@@ -61,14 +61,13 @@ impl Base {
                 "the config of {digest} has {ids} diff IDs for {layers} layers"
             )));
         }
-        if let Some(wanted) = wanted {
-            if config.platform.fitness(wanted).is_none() {
-                return Err(Error::Platform {
-                    wanted: Box::new(wanted.clone()),
-                    available: vec![config.platform],
-                });
-            }
-            config.platform = wanted.clone();
+        if let Some(wanted) = wanted
+            && config.platform.fitness(wanted).is_none()
+        {
+            return Err(Error::Platform {
+                wanted: Box::new(wanted.clone()),
+                available: vec![config.platform],
+            });
         }
         complete_history(&mut config);
         let layers = manifest.layers.into_iter().map(as_oci).collect();

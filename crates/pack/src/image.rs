@@ -132,8 +132,11 @@ impl<'a> Draft<'a> {
         let host = host_platform();
         let platform_assumed = wanted.is_none() && config.platform.architecture.is_empty();
         match wanted {
-            Some(wanted) => config.platform = wanted,
-            None if platform_assumed => config.platform = Platform { os: config.platform.os, ..host },
+            Some(wanted) => config.platform = detailed(wanted, config.platform),
+            None if platform_assumed => {
+                let Platform { architecture, variant, .. } = host;
+                config.platform = Platform { architecture, variant, ..config.platform };
+            }
             None => {}
         }
         if config.platform.os.is_empty() {
@@ -206,6 +209,15 @@ impl<'a> Draft<'a> {
         // IMG-39: who reads the index alone learns what the image runs on.
         Ok(Descriptor { platform: Some(self.config.platform.clone()), ..descriptor })
     }
+}
+
+/// The platform wanted, with what only `have` tells of the operating system: Windows runs nothing without its version.
+fn detailed(wanted: Platform, have: Platform) -> Platform {
+    if wanted.os != have.normalized().os {
+        return wanted;
+    }
+    let os_features = if wanted.os_features.is_empty() { have.os_features } else { wanted.os_features };
+    Platform { os_version: wanted.os_version.or(have.os_version), os_features, ..wanted }
 }
 
 /// Warnings of keys that the OCI keeps to itself (IMG-166).

@@ -304,6 +304,34 @@ fn img_80_of_an_index_the_member_for_the_platform_wanted_is_the_base() {
 }
 
 #[test]
+fn img_78_details_of_the_system_come_from_the_base_where_the_wish_says_nothing_of_them() {
+    let place = Place::new();
+    let windows: Platform = "windows(10.0.17763.1)/amd64".parse().unwrap();
+    let windows = Platform { os_features: vec!["win32k".to_owned()], ..windows };
+    let base = ImageOptions { platform: Some(windows.clone()), ..ImageOptions::default() };
+    pack(&place.from, "windows", &[place.tree("w")], &base).unwrap();
+    for wish in [None, Some("windows/amd64")] {
+        let options = ImageOptions {
+            base: Some(upon(&place.from, "windows")),
+            platform: wish.map(|wish| wish.parse().unwrap()),
+            ..ImageOptions::default()
+        };
+        let image = pack(&place.to, "v1", &[place.tree("x")], &options).unwrap();
+        let said = config(&place.to, &image).platform;
+        assert_eq!(said.os_features, windows.os_features, "{wish:?}");
+        assert_eq!(said.os_version, windows.os_version, "{wish:?}");
+        assert_eq!(image.descriptor.platform, Some(said), "{wish:?}");
+    }
+    let options = ImageOptions {
+        config_file: Some(br#"{"os":"windows","os.version":"10.0.1.2"}"#.to_vec()),
+        ..ImageOptions::default()
+    };
+    let image = pack(&place.to, "v2", &[place.tree("x")], &options).unwrap();
+    assert_eq!(config(&place.to, &image).platform.os_version.as_deref(), Some("10.0.1.2"));
+    assert!(image.platform_assumed, "its processor, at least");
+}
+
+#[test]
 fn a_base_that_does_not_serve_is_refused_before_anything_is_written() {
     let place = Place::new();
     place.rewritten("artifact", |manifest| manifest.config.media_type = MediaType::OCI_EMPTY);
