@@ -177,7 +177,7 @@ impl Host {
             failure(self.by_proxy(broken), &exchange(&call.method, url), &hidden(authorization))
         })?;
         tracing::debug!(status = answer.status, url = redact::url(url), "answer");
-        self.tell_warnings(&answer.headers);
+        self.tell_warnings(&answer.headers, &hidden(authorization));
         Ok(answer)
     }
 
@@ -274,10 +274,12 @@ impl Host {
     }
 
     /// Passes on what the server says to the user (DIST-102): `299 - "text"`, and nothing else.
-    fn tell_warnings(&self, headers: &HeaderMap) {
+    fn tell_warnings(&self, headers: &HeaderMap, secrets: &[String]) {
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         for value in headers.get_all(header::WARNING).iter().filter_map(|value| value.to_str().ok()).take(8) {
             if let Some(text) = warning(value) {
-                self.shared.settings.events.warning(&self.name, &redact::tidy(&text, 512));
+                let text = redact::tidy(&redact::scrub(text, &secrets), 512);
+                self.shared.settings.events.warning(&self.name, &text);
             }
         }
     }

@@ -133,12 +133,12 @@ async fn nothing_shows_a_password_a_token_or_a_signature() {
                     }
                     match request.header("authorization") {
                         None => Reply::new(401).header("WWW-Authenticate", challenge.replace("HOST", host)),
-                        Some(_) => echo(request, status)
+                        Some(sent) => echo(request, status)
                             .header(
                                 "Location",
                                 format!("http://u:{MARK}@127.0.0.1:1/x?X-Amz-Signature={MARK}#{MARK}"),
                             )
-                            .header("Warning", "299 - \"watch out\""),
+                            .header("Warning", format!("299 - \"watch out for {sent}\"")),
                     }
                 })
                 .await;
