@@ -7,7 +7,7 @@
 //! to the check and to the connection, so that a second answer of the name server cannot slip between.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,13 +23,24 @@ pub(crate) enum Reach {
     Private,
     /// Of this machine.
     Loopback,
-    /// Of this link, where machines of clouds find their own credentials.
+    /// Of this link, and wherever else machines of clouds find their own credentials.
     Link,
 }
+
+/// Where clouds give credentials to their machines outside of the addresses of a link: Alibaba, Oracle, Azure, and by
+/// IPv6 Amazon and Google.
+const METADATA: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
 
 /// How private one address is.
 pub(crate) fn reach(address: IpAddr) -> Reach {
     match address {
+        _ if METADATA.contains(&address) => Reach::Link,
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             if v4.is_loopback() || v4.is_unspecified() {
@@ -59,7 +70,7 @@ fn reach_v6(v6: Ipv6Addr) -> Reach {
 }
 
 /// The IPv4 address inside of a mapped, compatible or NAT64 address.
-fn embedded_v4(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = v6.segments();
     if let Some(mapped) = v6.to_ipv4_mapped() {
         return Some(mapped);
@@ -69,7 +80,7 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
     let compatible = segments[..6] == [0; 6] && high != 0;
     let [a, b] = high.to_be_bytes();
     let [c, d] = low.to_be_bytes();
-    (nat64 || compatible).then(|| std::net::Ipv4Addr::new(a, b, c, d))
+    (nat64 || compatible).then(|| Ipv4Addr::new(a, b, c, d))
 }
 
 /// The addresses of names, and since when they are known.
@@ -164,6 +175,12 @@ mod tests {
             ("::ffff:169.254.169.254", Reach::Link),
             ("fe80::1", Reach::Link),
             ("224.0.0.1", Reach::Link),
+            ("100.100.100.200", Reach::Link),
+            ("192.0.0.192", Reach::Link),
+            ("168.63.129.16", Reach::Link),
+            ("64:ff9b::6464:64c8", Reach::Link),
+            ("fd00:ec2::254", Reach::Link),
+            ("fd20:ce::254", Reach::Link),
         ] {
             assert_eq!(of(address), expected, "{address}");
         }
