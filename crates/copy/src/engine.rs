@@ -388,7 +388,7 @@ impl Run {
         for other in 0..spot {
             let Some(from) = place.mountable(self.survey.destination(other).place()) else { continue };
             let graph = &self.survey.spots[other].graph;
-            let Some(id) = graph.find(&node.descriptor.digest, node.is_document) else { continue };
+            let Some(id) = graph.find(&node.descriptor) else { continue };
             if !matches!(graph.nodes[id].state, State::LeftOut) && self.place(other, id).await.is_ok() {
                 return Some(from.to_owned());
             }

@@ -1,4 +1,6 @@
-//! What a destination is to hold: every digest once, with what it needs and whether it is there.
+//! What a destination is to hold: everything once, with what it needs and whether it is there.
+//!
+//! A digest is one node, unless descriptors disagree on what it is: then whoever is wrong about it fails alone.
 //!
 //! Bounded (design law 6): [`MAX_DEPTH`] documents on a path, [`MAX_NODES`] digests a destination, and documents are kept
 //! in memory only up to [`KEPT`] bytes altogether; others are read again when their turn comes.
@@ -40,7 +42,28 @@ impl State {
     }
 }
 
-/// One digest.
+/// What two descriptors must agree on to mean one node.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    digest: Digest,
+    size: u64,
+    is_document: bool,
+    /// Whether it may be left out (IMG-150).
+    is_nondistributable: bool,
+}
+
+impl Key {
+    fn of(descriptor: &Descriptor) -> Self {
+        Self {
+            digest: descriptor.digest.clone(),
+            size: descriptor.size,
+            is_document: descriptor.media_type.is_document(),
+            is_nondistributable: descriptor.media_type.is_nondistributable(),
+        }
+    }
+}
+
+/// Some content.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) descriptor: Descriptor,
@@ -62,14 +85,20 @@ pub(crate) struct Node {
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
-    ids: HashMap<(Digest, bool), NodeId>,
+    ids: HashMap<Key, NodeId>,
+    documents: HashMap<Digest, NodeId>,
     kept: usize,
 }
 
 impl Graph {
-    /// The node of a digest, as a document or as a blob.
-    pub(crate) fn find(&self, digest: &Digest, is_document: bool) -> Option<NodeId> {
-        self.ids.get(&(digest.clone(), is_document)).copied()
+    /// The node of some content.
+    pub(crate) fn find(&self, descriptor: &Descriptor) -> Option<NodeId> {
+        self.ids.get(&Key::of(descriptor)).copied()
+    }
+
+    /// The first document with this digest.
+    pub(crate) fn document(&self, digest: &Digest) -> Option<NodeId> {
+        self.documents.get(digest).copied()
     }
 
     /// The node of some content, new if it was not met yet; whether it is new. None when there are too many.
@@ -79,15 +108,19 @@ impl Graph {
         from: usize,
         root: usize,
     ) -> Option<(NodeId, bool)> {
-        let is_document = descriptor.media_type.is_document();
-        if let Some(known) = self.find(&descriptor.digest, is_document) {
-            return Some((known, false));
+        let key = Key::of(descriptor);
+        if let Some(known) = self.ids.get(&key) {
+            return Some((*known, false));
         }
         if self.nodes.len() >= MAX_NODES {
             return None;
         }
         let id = self.nodes.len();
-        self.ids.insert((descriptor.digest.clone(), is_document), id);
+        let is_document = key.is_document;
+        if is_document {
+            self.documents.entry(key.digest.clone()).or_insert(id);
+        }
+        self.ids.insert(key, id);
         self.nodes.push(Node {
             descriptor: slim(descriptor, is_document),
             from,
@@ -115,13 +148,13 @@ impl Graph {
         for start in 0..self.nodes.len() {
             let mut path = vec![start];
             while let Some(&id) = path.last() {
-                let unmeasured: Vec<NodeId> = self.nodes[id]
-                    .children
-                    .iter()
-                    .copied()
-                    .filter(|child| heights[*child].is_none())
-                    .collect();
-                if heights[id].is_some() || unmeasured.is_empty() {
+                if heights[id].is_some() {
+                    path.pop();
+                    continue;
+                }
+                let children = self.nodes[id].children.iter().copied();
+                let unmeasured: Vec<NodeId> = children.filter(|child| heights[*child].is_none()).collect();
+                if unmeasured.is_empty() {
                     let below = self.nodes[id].children.iter().filter_map(|child| heights[*child]).max();
                     let own = usize::from(self.nodes[id].is_document);
                     heights[id] = Some(below.unwrap_or(0) + own);
@@ -146,10 +179,14 @@ impl Graph {
         for start in 0..self.nodes.len() {
             let mut path = vec![start];
             while let Some(&id) = path.last() {
+                if complete[id].is_some() {
+                    path.pop();
+                    continue;
+                }
                 let node = &self.nodes[id];
                 let unseen: Vec<NodeId> =
                     node.children.iter().copied().filter(|child| complete[*child].is_none()).collect();
-                if complete[id].is_some() || unseen.is_empty() {
+                if unseen.is_empty() {
                     let own = matches!(node.state, State::Present | State::LeftOut);
                     complete[id] =
                         Some(own && node.children.iter().all(|child| complete[*child] == Some(true)));
@@ -224,5 +261,6 @@ mod tests {
         assert_eq!(graph.nodes[0].from, 0);
         let document = Descriptor { media_type: MediaType::OCI_INDEX, ..blob };
         assert_eq!(graph.enter(&document, 0, 0), Some((1, true)));
+        assert_eq!((graph.find(&document), graph.document(&document.digest)), (Some(1), Some(1)));
     }
 }

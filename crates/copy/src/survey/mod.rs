@@ -241,7 +241,7 @@ impl Survey {
             if root.to != spot || root.failure.is_some() {
                 continue;
             }
-            let there = self.spots[spot].graph.find(subject, true);
+            let there = self.spots[spot].graph.document(subject);
             if is_local {
                 root.is_there = true;
             } else if there.is_some_and(|id| self.spots[spot].graph.nodes[id].state.is_present()) {

@@ -62,7 +62,7 @@ impl Survey {
         };
         let chosen: Vec<Descriptor> = referrers::filter(&related.referrers, types).cloned().collect();
         for descriptor in chosen {
-            let is_known = self.spots[spot].graph.find(&descriptor.digest, true).is_some();
+            let is_known = self.spots[spot].graph.document(&descriptor.digest).is_some();
             if is_known || !self.taken.insert((spot, descriptor.digest.clone())) {
                 continue;
             }

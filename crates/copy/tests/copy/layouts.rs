@@ -196,6 +196,32 @@ async fn row_52_a_corrupt_source_fails_alone_and_is_named() {
 }
 
 #[tokio::test]
+async fn case_d12_who_is_wrong_about_a_size_fails_alone_whichever_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    for order in [["right", "wrong"], ["wrong", "right"]] {
+        let from = layout(&folder.path().join(order[0]).join("from"));
+        let session = from.begin().unwrap();
+        let layer = session.put_bytes(MediaType::OCI_LAYER_TAR, b"shared").unwrap();
+        let right = put(&session, &image(&session, 1, std::slice::from_ref(&layer)));
+        let wrong = put(&session, &image(&session, 2, &[Descriptor { size: 7, ..layer }]));
+        session
+            .commit(|index| {
+                for name in order {
+                    let image = if name == "right" { &right } else { &wrong };
+                    index.set(&Name::short(name)?, image)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        let to = layout(&folder.path().join(order[0]).join("to"));
+        let report = copy(&[all(endpoint::layout(from))], &into_layout(&to, "")).await;
+        let failed: Vec<_> = report.failures().map(|root| root.name.to_string()).collect();
+        assert_eq!(failed, ["wrong"]);
+        assert_eq!(names(&to).into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["right"]);
+    }
+}
+
+#[tokio::test]
 async fn fail_fast_begins_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let from = images(&folder.path().join("from"), &["v1", "v2", "v3"]);

@@ -3,7 +3,7 @@
 use transship_copy::{Destination, Options, Referrers, Selection, Status, endpoint};
 use transship_layout::Name;
 use transship_registry::TagOrDigest;
-use transship_spec::{MediaType, Reference, Tag, referrers};
+use transship_spec::{Descriptor, MediaType, Reference, Tag, referrers};
 use transship_testkit::{DockerRegistry, TestRegistry};
 
 use crate::support::{self, *};
@@ -159,6 +159,30 @@ async fn img_150_what_may_not_be_distributed_is_not_uploaded() {
     let repository = client.repository(&registry.address(), "foreign").unwrap();
     let head = repository.blob_head(&layer.digest).await.unwrap();
     assert_eq!(head, None);
+}
+
+#[tokio::test]
+async fn img_150_a_layer_that_one_image_may_not_distribute_is_uploaded_for_another_that_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = TestRegistry::start().await;
+    let (client, _) = client();
+    let reference = Reference::parse(&registry.reference("mixed")).unwrap();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let layer = session.put_bytes(MediaType::OCI_LAYER_TAR, b"there").unwrap();
+    let foreign = MediaType::parse("application/vnd.oci.image.layer.nondistributable.v1.tar").unwrap();
+    let kept_back = Descriptor { media_type: foreign, ..layer.clone() };
+    let images = [kept_back, layer.clone()].map(|layer| put(&session, &image(&session, 1, &[layer])));
+    session
+        .commit(|index| {
+            index.set(&Name::short("v1")?, &images[0])?;
+            index.set(&Name::short("v2")?, &images[1])
+        })
+        .unwrap();
+    let there = Destination::Registry { client: client.clone(), reference };
+    assert_done(&copy(&[all(endpoint::layout(from))], &there).await);
+    let repository = client.repository(&registry.address(), "mixed").unwrap();
+    assert!(repository.blob_head(&layer.digest).await.unwrap().is_some());
 }
 
 #[tokio::test]
