@@ -3,7 +3,7 @@
 //! What a registry's manifests need is taken to be there, as their presence says (DIST-62): only what is opened is asked
 //! for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor, Read};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -135,7 +135,8 @@ async fn gather(endpoint: &Arc<dyn Endpoint>, select: &Select, ask: Ask) -> Resu
 
 /// Adds what belongs to manifests that `found` leads to.
 async fn belongings(endpoint: &Arc<dyn Endpoint>, found: &mut Vec<Descriptor>, ask: Ask) -> Result<()> {
-    let mut seen: std::collections::HashSet<Digest> = Default::default();
+    let mut seen: HashSet<Digest> = HashSet::new();
+    let mut known: HashSet<Digest> = found.iter().map(|root| root.digest.clone()).collect();
     let mut next: Vec<(Descriptor, usize)> = found.iter().map(|root| (root.clone(), 0)).collect();
     while let Some((descriptor, depth)) = next.pop() {
         if !descriptor.media_type.is_document()
@@ -163,7 +164,7 @@ async fn belongings(endpoint: &Arc<dyn Endpoint>, found: &mut Vec<Descriptor>, a
         }
         for descriptor in new {
             next.push((descriptor.clone(), depth + 1));
-            if found.iter().all(|known| known.digest != descriptor.digest) {
+            if known.insert(descriptor.digest.clone()) {
                 found.push(descriptor);
             }
         }

@@ -1,6 +1,6 @@
 //! A repository as an endpoint.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,10 +18,10 @@ use crate::{Error, Result};
 
 /// Pages of tags that are read before few manifests are rather asked about one by one.
 const PAGES_FOR_FEW: usize = 2;
-/// Suffixes of digest tags that are asked for where tags are not listed.
-const SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 /// Every tag that is made of a digest is longer than this.
 const SHORTEST_ABOUT_A_DIGEST: usize = 40;
+/// Suffixes of digest tags that are asked for where tags are not listed.
+const SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 
 #[derive(Debug)]
 pub(crate) struct RegistryEndpoint {
@@ -41,7 +41,22 @@ pub(crate) struct RegistryEndpoint {
 struct Tags {
     /// Whether these are all.
     complete: bool,
-    about_digests: HashSet<Tag>,
+    /// Those that may be lists of referrers.
+    fallback: HashSet<Tag>,
+    /// Digest tags, by what they speak of.
+    digest_tags: HashMap<Digest, Vec<Tag>>,
+}
+
+impl Tags {
+    fn note<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
+        for tag in tags {
+            if let Some((subject, _)) = referrers::digest_tag(tag.as_str()) {
+                self.digest_tags.entry(subject).or_default().push(tag.clone());
+            } else if tag.as_str().len() > SHORTEST_ABOUT_A_DIGEST && tag.as_str().contains('-') {
+                self.fallback.insert(tag.clone());
+            }
+        }
+    }
 }
 
 impl RegistryEndpoint {
@@ -85,7 +100,7 @@ impl RegistryEndpoint {
             loop {
                 match pages.try_next().await {
                     Ok(Some(_)) if left == 0 => return tags,
-                    Ok(Some(page)) => tags.about_digests.extend(page.into_iter().filter(is_about_a_digest)),
+                    Ok(Some(page)) => tags.note(&page),
                     Ok(None) => return Tags { complete: true, ..tags },
                     Err(error) => {
                         tracing::debug!(%error, "tags cannot be listed");
@@ -106,7 +121,7 @@ impl RegistryEndpoint {
         // One list of tags spares the question for each fallback tag.
         if (ask.many || ask.digest_tags) && self.repository.is_listing_referrers() == Some(false) {
             let tags = self.tags(ask.many).await;
-            if tags.complete && !tags.about_digests.contains(&referrers::fallback_tag(subject)) {
+            if tags.complete && !tags.fallback.contains(&referrers::fallback_tag(subject)) {
                 return Ok(Vec::new());
             }
         }
@@ -124,12 +139,10 @@ impl RegistryEndpoint {
         };
         let tags = self.tags(many).await;
         if tags.complete {
-            let is_about = |tag: &&Tag| {
-                referrers::digest_tag(tag.as_str()).is_some_and(|(digest, _)| digest == *subject)
-            };
-            let mut found: Vec<_> =
-                tags.about_digests.iter().filter(is_about).map(|tag| listed(tag, None)).collect();
+            let about = tags.digest_tags.get(subject).into_iter().flatten();
+            let mut found: Vec<_> = about.map(|tag| listed(tag, None)).collect();
             found.sort_by(|(one, _), (other, _)| one.cmp(other));
+            found.dedup_by(|(one, _), (other, _)| one == other);
             return Ok(found);
         }
         let mut found = Vec::new();
@@ -140,10 +153,6 @@ impl RegistryEndpoint {
         }
         Ok(found)
     }
-}
-
-fn is_about_a_digest(tag: &Tag) -> bool {
-    tag.as_str().len() > SHORTEST_ABOUT_A_DIGEST && tag.as_str().contains('-')
 }
 
 impl Endpoint for RegistryEndpoint {
@@ -162,9 +171,10 @@ impl Endpoint for RegistryEndpoint {
             // Some registries repeat a tag where one page ends and the next begins.
             let mut seen = HashSet::new();
             tags.retain(|tag| seen.insert(tag.clone()));
-            let about_digests = tags.iter().filter(|tag| is_about_a_digest(tag)).cloned().collect();
+            let mut about_digests = Tags { complete: true, ..Tags::default() };
+            about_digests.note(&tags);
             // Listed before for another question: then those tags are as good.
-            let _ = self.tags.set(Tags { complete: true, about_digests });
+            let _ = self.tags.set(about_digests);
             tags.retain(|tag| referrers::subject_of_fallback_tag(tag.as_str()).is_none());
             let listed = tags.into_iter().map(|tag| Listed {
                 called: Called::full(&reference.with_tag(tag)),
