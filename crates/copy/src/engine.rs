@@ -290,26 +290,22 @@ impl Run {
         Ok(())
     }
 
-    /// Puts what a document needs, whatever the destination says that it has.
-    fn put_again(&self, spot: usize, id: NodeId) -> BoxFuture<'_, Outcome> {
-        let work = async move {
-            for &child in &self.node(spot, id).children {
-                let node = self.node(spot, child);
-                match node.state {
-                    State::LeftOut | State::Broken(_) => {}
-                    _ if node.is_document => {
-                        self.put_again(spot, child).await?;
-                        let document = self.document(spot, child).await.map_err(Arc::new)?;
-                        let session = self.session(spot)?;
-                        session.put_document(&document, &Role::Child).await.map_err(Arc::new)?;
-                    }
-                    State::Present => self.put_blob(spot, child).await?,
-                    State::Missing | State::Unknown => {}
+    /// Puts what a document needs, whatever the destination says that it has: leaves first, each once.
+    async fn put_again(&self, spot: usize, root: NodeId) -> Outcome {
+        for id in self.survey.spots[spot].graph.below(root) {
+            let node = self.node(spot, id);
+            match node.state {
+                State::LeftOut | State::Broken(_) => {}
+                _ if node.is_document => {
+                    let document = self.document(spot, id).await.map_err(Arc::new)?;
+                    let session = self.session(spot)?;
+                    session.put_document(&document, &Role::Child).await.map_err(Arc::new)?;
                 }
+                State::Present => self.put_blob(spot, id).await?,
+                State::Missing | State::Unknown => {}
             }
-            Ok(())
-        };
-        work.boxed()
+        }
+        Ok(())
     }
 
     /// A document as it was read for the plan, or read again.

@@ -5,7 +5,7 @@
 //! Bounded (design law 6): [`MAX_DEPTH`] documents on a path, [`MAX_NODES`] digests a destination, and documents are kept
 //! in memory only up to [`KEPT`] bytes altogether; others are read again when their turn comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -173,6 +173,28 @@ impl Graph {
         }
     }
 
+    /// Everything that a node leads to, without itself: leaves first, each once.
+    pub(crate) fn below(&self, root: NodeId) -> Vec<NodeId> {
+        let (mut order, mut seen) = (Vec::new(), HashSet::from([root]));
+        let mut stack = vec![(root, 0)];
+        while let Some((id, next)) = stack.last_mut() {
+            match self.nodes[*id].children.get(*next) {
+                Some(child) => {
+                    *next += 1;
+                    if seen.insert(*child) {
+                        stack.push((*child, 0));
+                    }
+                }
+                None => {
+                    order.push(*id);
+                    stack.pop();
+                }
+            }
+        }
+        order.pop();
+        order
+    }
+
     /// Whether everything from a node on is there.
     pub(crate) fn complete(&self) -> Vec<bool> {
         let mut complete: Vec<Option<bool>> = vec![None; self.nodes.len()];
@@ -242,6 +264,13 @@ mod tests {
         assert_eq!(broken(chain(32)), 0);
         assert_eq!(broken(chain(33)), 1);
         assert_eq!(broken(chain(500)), 468);
+    }
+
+    #[test]
+    fn what_is_below_a_node_is_told_once_and_leaves_first() {
+        let graph = chain(40);
+        assert_eq!(graph.below(0), (1..40).rev().collect::<Vec<_>>());
+        assert!(graph.below(39).is_empty());
     }
 
     #[test]
