@@ -160,7 +160,7 @@ pub struct Naming {
 ///
 /// # Errors
 /// [`Error::NoName`] for something without a name, [`Error::OneName`] for one that was given to several,
-/// [`Error::TwoOnOneName`], and the errors of the grammar.
+/// [`Error::TwoOnOneName`], and the errors of the grammar and of names in layouts.
 pub fn assign(things: &[Called], into: &Target, naming: &Naming, several: bool) -> Result<Vec<Assigned>> {
     let given = match into {
         Target::Layout { name, .. } => name.clone(),
@@ -190,12 +190,12 @@ pub fn assign(things: &[Called], into: &Target, naming: &Naming, several: bool) 
 
 fn one(called: &Called, into: &Target, several: bool) -> Result<Assigned> {
     match into {
-        Target::Layout { name: Some(name), .. } => Ok(Assigned { repository: None, name: in_layout(name) }),
+        Target::Layout { name: Some(name), .. } => Ok(Assigned { repository: None, name: in_layout(name)? }),
         Target::Layout { name: None, short } => {
             let name = match (called.tagged(), called.tag(), &called.short) {
                 (_, Some(tag), _) if *short => Name::Short(tag.as_str().to_owned()),
                 (Some(full), ..) => Name::Full(full.clone()),
-                (None, _, Some(short)) => in_layout(short),
+                (None, _, Some(short)) => in_layout(short)?,
                 _ => return Err(no_name(called)),
             };
             Ok(Assigned { repository: None, name })
@@ -227,7 +227,7 @@ fn below(prefix: &Reference, path: &str) -> Result<Reference> {
 /// What a map gave, completed by the source's tag where it names none.
 fn mapped(text: &str, called: &Called, into: &Target) -> Result<Assigned> {
     match into {
-        Target::Layout { short, .. } => match in_layout(text) {
+        Target::Layout { short, .. } => match in_layout(text)? {
             Name::Full(full) if full.tag().is_none() => {
                 let tag = called.tag().ok_or_else(|| no_name(called))?;
                 Ok(Assigned { repository: None, name: Name::Full(full.with_tag(tag)) })
@@ -262,10 +262,13 @@ fn no_name(called: &Called) -> Error {
 }
 
 /// The name that a text means in a layout: a full reference if it names a registry, else a short name.
-fn in_layout(text: &str) -> Name {
+///
+/// # Errors
+/// That of a layout for a text that can be no name.
+fn in_layout(text: &str) -> Result<Name> {
     match full_reference(text) {
-        Some(reference) if reference.digest().is_none() => Name::Full(reference),
-        _ => Name::Short(text.to_owned()),
+        Some(reference) if reference.digest().is_none() => Ok(Name::Full(reference)),
+        _ => Ok(transship_layout::Name::short(text).map(|_| Name::Short(text.to_owned()))?),
     }
 }
 
@@ -340,6 +343,10 @@ mod tests {
             assert!(matches!(error, Error::NoName { .. }), "{error}");
         }
         assert_eq!(single(&full("h.example/a"), &layout(Some("v1"), false)), "v1");
+        for no_name in ["", "es\u{1b}[31mcape", &"x".repeat(2000)] {
+            let error = assign(&[Called::short(no_name)], &layout(None, false), &Naming::default(), true);
+            assert_eq!(error.unwrap_err().kind(), transship_spec::Kind::Usage, "{no_name:?}");
+        }
         let digest = format!("r.example/app@{}", Digest::sha256(b""));
         assert_eq!(single(&full("h.example/a"), &registry(&digest)), "r.example/app");
     }

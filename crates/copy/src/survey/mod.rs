@@ -53,6 +53,9 @@ pub(crate) struct Spot {
     related: usize,
 }
 
+/// The endpoints by their places. Where one place is both, whoever reads it need not be able to write.
+type Places = HashMap<(Place, bool), usize>;
+
 /// What was found out.
 #[derive(Debug)]
 pub(crate) struct Survey {
@@ -80,7 +83,7 @@ impl Survey {
             taken: HashSet::new(),
             names: HashSet::new(),
         };
-        let mut places = HashMap::new();
+        let mut places = Places::new();
         for request in requests {
             survey.ask_for(request, &mut places);
         }
@@ -99,14 +102,14 @@ impl Survey {
         survey
     }
 
-    fn ask_for(&mut self, request: Request, places: &mut HashMap<Place, usize>) {
-        let mut endpoint = |endpoint: Arc<dyn Endpoint>| {
-            *places.entry(endpoint.place().clone()).or_insert_with(|| {
+    fn ask_for(&mut self, request: Request, places: &mut Places) {
+        let mut endpoint = |endpoint: Arc<dyn Endpoint>, is_written: bool| {
+            *places.entry((endpoint.place().clone(), is_written)).or_insert_with(|| {
                 self.endpoints.push(endpoint);
                 self.endpoints.len() - 1
             })
         };
-        let (from, to) = (endpoint(request.from), endpoint(request.to));
+        let (from, to) = (endpoint(request.from, false), endpoint(request.to, true));
         let spot = self.spots.iter().position(|spot| spot.endpoint == to).unwrap_or_else(|| {
             self.spots.push(Spot { endpoint: to, graph: Graph::default(), related: 0 });
             self.spots.len() - 1
@@ -162,15 +165,16 @@ impl Survey {
 
     async fn resolve_one(&self, root: &Root) -> Result<(Descriptor, usize)> {
         let source = self.source(root.from);
-        let descriptor = source.resolve(&root.listed).await?;
-        if let Some(wanted) = root.wanted.clone().filter(|wanted| *wanted != descriptor.digest) {
-            return Err(Error::OtherDigest { wanted, found: descriptor.digest });
-        }
-        match &self.options.platform {
-            Some(wanted) if root.why == Why::Asked && descriptor.media_type.is_index() => {
-                self.member(source, &descriptor, wanted).await
+        let named = source.resolve(&root.listed).await?;
+        let (descriptor, behind) = match &self.options.platform {
+            Some(wanted) if root.why == Why::Asked && named.media_type.is_index() => {
+                self.member(source, &named, wanted).await?
             }
-            _ => Ok((descriptor, 0)),
+            _ => (named, 0),
+        };
+        match root.wanted.clone().filter(|wanted| *wanted != descriptor.digest) {
+            Some(wanted) => Err(Error::OtherDigest { wanted, found: descriptor.digest }),
+            None => Ok((descriptor, behind)),
         }
     }
 

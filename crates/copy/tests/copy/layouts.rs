@@ -222,6 +222,33 @@ async fn case_d12_who_is_wrong_about_a_size_fails_alone_whichever_comes_first() 
 }
 
 #[tokio::test]
+async fn within_one_layout_the_source_may_be_open_for_reading_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = images(folder.path(), &["v1"]);
+    let source = transship_layout::Layout::options().open_read_only(folder.path()).unwrap();
+    let report = copy(&[one(endpoint::layout(source), "v1")], &into_layout(&layout, "v2")).await;
+    assert_done(&report);
+    let digests: BTreeSet<_> = names(&layout).into_iter().map(|(_, digest)| digest).collect();
+    assert_eq!((names(&layout).len(), digests.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn case_l14_a_name_that_can_be_none_is_refused_before_anything_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = images(&folder.path().join("from"), &["v1", "v2"]);
+    let index = from.path().join("index.json");
+    fs::write(&index, fs::read_to_string(&index).unwrap().replace("\"v2\"", r#""v2\u001b[31m""#)).unwrap();
+    let to = layout(&folder.path().join("to"));
+    let everything = [all(endpoint::layout(from))];
+    let refused = requests(&everything, &into_layout(&to, ""), &Selection::default()).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Usage, "{refused}");
+    let exclude = vec![Pattern::parse("v2*").unwrap()];
+    let selection = Selection { exclude, ..Selection::default() };
+    let chosen = requests(&everything, &into_layout(&to, ""), &selection).await.unwrap();
+    assert_done(&plan(chosen, &Options::default()).await.run().await);
+}
+
+#[tokio::test]
 async fn fail_fast_begins_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let from = images(&folder.path().join("from"), &["v1", "v2", "v3"]);
