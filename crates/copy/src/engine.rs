@@ -312,7 +312,7 @@ impl Run {
     async fn document(&self, spot: usize, id: NodeId) -> Result<Document> {
         let node = self.node(spot, id);
         if let Some(bytes) = &node.bytes {
-            return Ok(Document::verify(bytes.clone(), &node.descriptor)?);
+            return Ok(Document::of_verified(bytes.clone(), &node.descriptor)?);
         }
         let destination = self.survey.destination(spot);
         if node.state.is_present()

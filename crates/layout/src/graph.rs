@@ -227,7 +227,7 @@ fn mentioning(source: &dyn Source, descriptor: &Descriptor, text: &str) -> Resul
     if !may_hold && !descriptor.media_type.is_index() {
         return Ok(None);
     }
-    let document = Document::verify(bytes, descriptor);
+    let document = Document::of_verified(bytes, descriptor);
     document.map(Some).map_err(|source| Error::Document { digest: descriptor.digest.clone(), source })
 }
 
@@ -315,7 +315,7 @@ fn children_and_subject(
     if !is_index && !contains(&bytes, b"\"subject\"") && !bytes.contains(&b'\\') {
         return Ok(Vec::new());
     }
-    let document = Document::verify(bytes, descriptor)
+    let document = Document::of_verified(bytes, descriptor)
         .map_err(|source| Error::Document { digest: descriptor.digest.clone(), source })?;
     if let Some(subject) = document.subject() {
         found.add(&subject.digest, referrers::descriptor(&document));

@@ -51,8 +51,7 @@ impl Source for Layout {
 pub fn read_document(source: &dyn Source, descriptor: &Descriptor) -> Result<Document> {
     let bytes = document_bytes(source, descriptor)?;
     let wrong = |source| Error::Document { digest: descriptor.digest.clone(), source };
-    // Hashed again, for a source need not be one of ours; documents are small.
-    Document::verify(bytes, descriptor).map_err(wrong)
+    Document::of_verified(bytes, descriptor).map_err(wrong)
 }
 
 /// The verified bytes of a document, not yet looked at.

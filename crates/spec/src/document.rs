@@ -73,6 +73,15 @@ impl Document {
         Self::read(bytes, descriptor.digest.clone(), Some(&descriptor.media_type))
     }
 
+    /// Reads the document that a descriptor points at from bytes whose size and digest were found right already, so that
+    /// they are not hashed again. Whoever is not sure uses [`Document::verify`].
+    ///
+    /// # Errors
+    /// The errors of [`Document::parse`].
+    pub fn of_verified(bytes: impl Into<Bytes>, descriptor: &Descriptor) -> Result<Self, Error> {
+        Self::read(bytes.into(), descriptor.digest.clone(), Some(&descriptor.media_type))
+    }
+
     fn read(bytes: Bytes, digest: Digest, given: Option<&MediaType>) -> Result<Self, Error> {
         if bytes.len() > Self::MAX_SIZE {
             return Err(Error::Limit {

@@ -252,7 +252,7 @@ impl Endpoint for RegistryEndpoint {
     fn document<'a>(&'a self, descriptor: &'a Descriptor) -> Pending<'a, Document> {
         let get = async move {
             let manifest = self.repository.manifest_get_exact(descriptor).await?;
-            Ok(Document::verify(manifest.bytes, descriptor)?)
+            Ok(Document::of_verified(manifest.bytes, descriptor)?)
         };
         get.boxed()
     }
@@ -262,7 +262,7 @@ impl Endpoint for RegistryEndpoint {
             let which = TagOrDigest::Digest(descriptor.digest.clone());
             let manifest = self.repository.manifest_get(&which).await?;
             let descriptor = manifest.descriptor();
-            Ok(Document::verify(manifest.bytes, &descriptor)?)
+            Ok(Document::of_verified(manifest.bytes, &descriptor)?)
         };
         get.boxed()
     }
