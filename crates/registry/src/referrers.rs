@@ -12,6 +12,9 @@ use crate::redact;
 use crate::repository::Repository;
 use crate::request::Call;
 
+/// The most bytes of lists that are read for one subject: about a hundred thousand referrers.
+const MAX_LISTS: usize = 32 << 20;
+
 /// How a referrer can be found from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,7 +84,7 @@ impl Repository {
         if let Some(wanted) = artifact_type {
             url.query_pairs_mut().append_pair("artifactType", wanted.as_str());
         }
-        let (mut pages, mut found) = (Pages::new(url), Vec::new());
+        let (mut pages, mut found, mut read) = (Pages::new(url), Vec::new(), 0);
         let (purpose, limits) = (self.pull(), &self.host.shared.settings.limits);
         while let Some(url) = pages.next.take() {
             let shown = redact::url(&url);
@@ -100,6 +103,11 @@ impl Repository {
                 Err(error) => return Err(error),
             };
             known.set(true);
+            read += body.len();
+            if read > MAX_LISTS {
+                let (what, limit) = ("the size of the lists of referrers in bytes", MAX_LISTS as u64);
+                return Err(Error::Limit { what, url: shown, limit });
+            }
             pages.turn(&self.host, &head).await?;
             found.extend(
                 self.read_index(&body)

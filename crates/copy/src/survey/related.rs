@@ -29,12 +29,20 @@ impl Survey {
             };
             questions.extend(new.filter(met).map(|id| (at, id)));
         }
+        // Not all at once: an answer may be a long list.
+        for batch in questions.chunks(QUESTIONS) {
+            self.relate_some(batch).await;
+        }
+    }
+
+    async fn relate_some(&mut self, questions: &[(usize, NodeId)]) {
         let this = &*self;
-        let question = |(spot, id): (usize, NodeId)| async move {
+        let question = |(spot, id): &(usize, NodeId)| {
+            let (spot, id) = (*spot, *id);
             let node = &this.spots[spot].graph.nodes[id];
             let asked = |root: &&Root| root.from == node.from && root.why == Why::Asked;
             let ask = this.ask(this.roots.iter().filter(asked).nth(1).is_some());
-            (spot, id, this.source(node.from).related(&node.descriptor.digest, ask).await)
+            async move { (spot, id, this.source(node.from).related(&node.descriptor.digest, ask).await) }
         };
         let answers: Vec<_> = stream::iter(questions).map(question).buffered(QUESTIONS).collect().await;
         for (spot, id, related) in answers {
@@ -45,14 +53,17 @@ impl Survey {
                     self.warnings.append(&mut related.doubts);
                     self.add(spot, parent, &subject, related);
                 }
-                Err(error) => {
-                    let listed = self.roots[parent].listed.clone();
-                    let mut root = self.belonging(parent, listed, Why::Referrer(subject), Name::Digest);
-                    root.failure = Some(Arc::new(error));
-                    self.roots.push(root);
-                }
+                Err(error) => self.cannot_relate(parent, subject, error),
             }
         }
+    }
+
+    /// What belongs to a manifest is not known, and that is a root that fails.
+    fn cannot_relate(&mut self, parent: usize, subject: Digest, error: Error) {
+        let listed = self.roots[parent].listed.clone();
+        let mut root = self.belonging(parent, listed, Why::Referrer(subject), Name::Digest);
+        root.failure = Some(Arc::new(error));
+        self.roots.push(root);
     }
 
     fn add(&mut self, spot: usize, parent: usize, subject: &Digest, related: Related) {
@@ -60,7 +71,11 @@ impl Survey {
             Referrers::Types(types) => types,
             _ => &[],
         };
-        let chosen: Vec<Descriptor> = referrers::filter(&related.referrers, types).cloned().collect();
+        let chosen: Vec<Descriptor> =
+            referrers::filter(&related.referrers, types).map(Descriptor::bare).collect();
+        if self.roots.len() + chosen.len() > graph::MAX_NODES {
+            return self.cannot_relate(parent, subject.clone(), graph::too_many());
+        }
         for descriptor in chosen {
             let is_known = self.spots[spot].graph.document(&descriptor.digest).is_some();
             if is_known || !self.taken.insert((spot, descriptor.digest.clone())) {
