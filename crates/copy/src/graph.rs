@@ -2,8 +2,8 @@
 //!
 //! A digest is one node, unless descriptors disagree on what it is: then whoever is wrong about it fails alone.
 //!
-//! Bounded (design law 6): [`MAX_DEPTH`] documents on a path, [`MAX_NODES`] digests a destination, and documents are kept
-//! in memory only up to [`KEPT`] bytes altogether; others are read again when their turn comes.
+//! Bounded (design law 6): [`MAX_DEPTH`] documents on a path, [`MAX_NODES`] digests a destination, and documents and what
+//! descriptors embed are kept in memory only up to [`KEPT`] bytes altogether; others are read again when their turn comes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::Error;
 pub(crate) const MAX_DEPTH: usize = 32;
 /// Digests a destination.
 pub(crate) const MAX_NODES: usize = 1_000_000;
-/// Bytes of documents that are kept from planning to copying.
+/// Bytes of content that are kept from planning to copying.
 const KEPT: usize = 8 << 20;
 
 /// The place of a node in its graph.
@@ -121,8 +121,9 @@ impl Graph {
             self.documents.entry(key.digest.clone()).or_insert(id);
         }
         self.ids.insert(key, id);
+        let descriptor = self.slim(descriptor);
         self.nodes.push(Node {
-            descriptor: slim(descriptor, is_document),
+            descriptor,
             from,
             root,
             state: State::Unknown,
@@ -136,10 +137,24 @@ impl Graph {
 
     /// Keeps the bytes of a document for later, while there is room: its view takes more, and is soon made again.
     pub(crate) fn keep(&mut self, id: NodeId, bytes: &Bytes) {
-        if self.kept + bytes.len() <= KEPT {
-            self.kept += bytes.len();
+        if self.has_room(bytes.len()) {
             self.nodes[id].bytes = Some(bytes.clone());
         }
+    }
+
+    /// What of a descriptor is needed to find the content, for there may be a million of them; and the content itself,
+    /// where the descriptor has it and there is room (IMG-36).
+    fn slim(&mut self, descriptor: &Descriptor) -> Descriptor {
+        let data = descriptor.data.as_ref().filter(|data| self.has_room(data.len()));
+        let slim = Descriptor::new(descriptor.media_type.clone(), descriptor.digest.clone(), descriptor.size);
+        Descriptor { data: data.cloned(), ..slim }
+    }
+
+    /// Takes this many bytes of what may be kept, if they are there.
+    fn has_room(&mut self, bytes: usize) -> bool {
+        let fits = self.kept + bytes <= KEPT;
+        self.kept += if fits { bytes } else { 0 };
+        fits
     }
 
     /// Marks documents from which a path is too long, so that what follows the paths can do so without care.
@@ -220,12 +235,6 @@ impl Graph {
         }
         complete.into_iter().map(|complete| complete == Some(true)).collect()
     }
-}
-
-/// What of a descriptor is needed to find the content: there may be a million of them.
-fn slim(descriptor: &Descriptor, is_document: bool) -> Descriptor {
-    let slim = Descriptor::new(descriptor.media_type.clone(), descriptor.digest.clone(), descriptor.size);
-    Descriptor { data: descriptor.data.clone().filter(|_| is_document), ..slim }
 }
 
 pub(crate) fn too_deep() -> Error {

@@ -93,7 +93,7 @@ impl Feed {
         if start > 0 {
             offer.events.blob_progress(blob, start);
         }
-        let mut content = offer.from.open(blob, start);
+        let mut content = offer.open(blob, start);
         let room = Arc::new(Semaphore::new(WAITING_IN as usize));
         while let Some(piece) = content.next().await {
             let piece = piece?;
@@ -154,7 +154,7 @@ pub(crate) struct Upload<'a> {
 impl BlobSource for Upload<'_> {
     fn open(&self, offset: u64) -> BoxStream<'static, Result<Bytes, BoxError>> {
         let (blob, events) = (self.blob.clone(), Arc::clone(&self.offer.events));
-        let content = self.offer.from.open(self.blob, offset);
+        let content = self.offer.open(self.blob, offset);
         let told = content.map(move |piece| match piece {
             Ok(piece) => {
                 events.blob_progress(&blob, piece.len() as u64);

@@ -317,7 +317,7 @@ impl Session for LayoutSession {
 
     fn put_blob<'a>(&'a self, blob: &'a Descriptor, offer: &'a Offer) -> Pending<'a, Placed> {
         let put = async move {
-            let Some(source) = offer.from.layout().cloned() else {
+            let Some(source) = offer.from.layout().filter(|_| blob.data.is_none()).cloned() else {
                 self.download(blob, offer).await?;
                 return Ok(Placed::Copied);
             };

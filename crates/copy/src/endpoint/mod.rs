@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use transship_spec::{Descriptor, Digest, Document, Tag};
 
 pub use self::blocking::{Blocking, blocking};
@@ -191,6 +191,16 @@ pub struct Offer {
     pub mount_from: Option<String>,
     /// Who is told of progress.
     pub events: Arc<dyn Events>,
+}
+
+impl Offer {
+    /// The content of a blob from an offset on, not hashed: from its descriptor, if that has it (IMG-36).
+    pub(crate) fn open(&self, blob: &Descriptor, offset: u64) -> Pieces {
+        let Some(data) = &blob.data else { return self.from.open(blob, offset) };
+        let rest = usize::try_from(offset).ok().and_then(|offset| data.get(offset..)).unwrap_or_default();
+        let piece = (!rest.is_empty()).then(|| Ok(Bytes::copy_from_slice(rest)));
+        stream::iter(piece).boxed()
+    }
 }
 
 /// What something is at its destination.

@@ -249,6 +249,40 @@ async fn case_l14_a_name_that_can_be_none_is_refused_before_anything_moves() {
 }
 
 #[tokio::test]
+async fn img_36_what_a_descriptor_embeds_need_not_be_there_and_must_be_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let embedding = |seed: u8, data: &[u8]| {
+        let image = image(&session, seed, &[]);
+        let layer = Descriptor { data: Some(data.to_vec().into()), ..image.layers[0].clone() };
+        put(&session, &transship_spec::Manifest { layers: vec![layer], ..image })
+    };
+    let (right, wrong) = (embedding(1, &content(1001, 1)), embedding(2, &content(1002, 3)));
+    session
+        .commit(|index| {
+            index.set(&Name::short("right")?, &right)?;
+            index.set(&Name::short("wrong")?, &wrong)
+        })
+        .unwrap();
+    let layer = transship_spec::Digest::sha256(&content(1001, 1));
+    fs::remove_file(blob_path(&from, &layer.to_string())).unwrap();
+
+    let to = layout(&folder.path().join("to"));
+    let report = copy(&[all(endpoint::layout(from.clone()))], &into_layout(&to, "")).await;
+    let failed: Vec<_> = report.failures().map(|root| root.name.to_string()).collect();
+    assert_eq!((failed, report.kind()), (vec!["wrong".to_owned()], Some(Kind::Partial)));
+    assert!(blobs(&to).contains(&layer.to_string()));
+
+    let registry = transship_testkit::TestRegistry::start().await;
+    let (client, _) = client();
+    let reference = transship_spec::Reference::parse(&registry.reference("app")).unwrap();
+    let there = transship_copy::Destination::Registry { client, reference };
+    assert_done(&copy(&[one(endpoint::layout(from), "right")], &there).await);
+    assert!(registry.layout().size(&layer).unwrap().is_some());
+}
+
+#[tokio::test]
 async fn fail_fast_begins_nothing_more() {
     let folder = tempfile::tempdir().unwrap();
     let from = images(&folder.path().join("from"), &["v1", "v2", "v3"]);
