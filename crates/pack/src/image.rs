@@ -189,8 +189,8 @@ impl<'a> Draft<'a> {
             created: Some(self.created.clone()),
             created_by: Some(CREATED_BY.to_owned()),
             author: self.options.author.clone(),
-            comment: None,
             empty_layer,
+            ..History::default()
         }
     }
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, Writer};
@@ -29,6 +28,8 @@ pub struct ImageConfig {
     pub config: Option<RuntimeConfig>,
     /// The digests of the layers as plain tars, base first (IMG-94, IMG-95).
     pub diff_ids: Vec<Digest>,
+    /// Fields of `rootfs` that are not known here.
+    pub rootfs_extra: Extra,
     /// How the layers came to be.
     pub history: Vec<History>,
     /// Fields that are not known here.
@@ -61,31 +62,20 @@ pub struct RuntimeConfig {
 }
 
 /// How one layer came to be, or something that made no layer (IMG-98).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct History {
     /// When, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// By what.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
     /// By whom.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// What else is to be said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
     /// Whether it made no layer.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RootFs {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    diff_ids: Option<Vec<Digest>>,
+    /// Fields that are not known here.
+    pub extra: Extra,
 }
 
 type Set = BTreeMap<String, serde_json::Map<String, serde_json::Value>>;
@@ -117,20 +107,26 @@ impl ImageConfig {
             variant: fields.take("variant")?,
             features: Vec::new(),
         };
-        let rootfs: RootFs = fields.require("rootfs")?;
-        if rootfs.kind != "layers" {
-            return Err(
-                fields.refuse(&format!("rootfs.type is {}, not \"layers\"", crate::quote(&rootfs.kind)))
-            );
+        let rootfs: Box<RawValue> = fields.require("rootfs")?;
+        let mut rootfs = Fields::read("rootfs of an image config", rootfs.get().as_bytes())?;
+        let kind: String = rootfs.require("type")?;
+        if kind != "layers" {
+            return Err(fields.refuse(&format!("rootfs.type is {}, not \"layers\"", crate::quote(&kind))));
         }
         let config: Option<Box<RawValue>> = fields.take("config")?;
+        let history: Option<Vec<Box<RawValue>>> = fields.take("history")?;
         Ok(Self {
             created: fields.take("created")?,
             author: fields.take("author")?,
             platform,
             config: config.map(|raw| RuntimeConfig::parse(raw.get().as_bytes())).transpose()?,
-            diff_ids: rootfs.diff_ids.unwrap_or_default(),
-            history: fields.take("history")?.unwrap_or_default(),
+            diff_ids: rootfs.take("diff_ids")?.unwrap_or_default(),
+            rootfs_extra: rootfs.rest(),
+            history: history
+                .unwrap_or_default()
+                .iter()
+                .map(|raw| History::parse(raw.get().as_bytes()))
+                .collect::<Result<_, _>>()?,
             extra: fields.rest(),
         })
     }
@@ -138,7 +134,12 @@ impl ImageConfig {
     /// The config as bytes, in the order in which the OCI's own types are written.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let rootfs = RootFs { kind: "layers".to_owned(), diff_ids: Some(self.diff_ids.clone()) };
+        let rootfs = Writer::default()
+            .field("type", "layers")
+            .field("diff_ids", &self.diff_ids)
+            .extra(&self.rootfs_extra)
+            .raw();
+        let history: Vec<_> = self.history.iter().map(History::to_raw).collect();
         let text = Writer::default()
             .optional("created", self.created.as_ref())
             .optional("author", self.author.as_ref())
@@ -149,10 +150,35 @@ impl ImageConfig {
             .optional("variant", self.platform.variant.as_ref())
             .optional("config", self.config.as_ref().map(RuntimeConfig::to_raw).as_ref())
             .field("rootfs", &rootfs)
-            .filled("history", &self.history)
+            .filled("history", &history)
             .extra(&self.extra)
             .finish();
         text.into()
+    }
+}
+
+impl History {
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::read("history of an image config", bytes)?;
+        Ok(Self {
+            created: fields.take("created")?,
+            created_by: fields.take("created_by")?,
+            author: fields.take("author")?,
+            comment: fields.take("comment")?,
+            empty_layer: fields.take("empty_layer")?.unwrap_or_default(),
+            extra: fields.rest(),
+        })
+    }
+
+    fn to_raw(&self) -> Box<RawValue> {
+        Writer::default()
+            .optional("created", self.created.as_ref())
+            .optional("created_by", self.created_by.as_ref())
+            .optional("author", self.author.as_ref())
+            .optional("comment", self.comment.as_ref())
+            .optional("empty_layer", self.empty_layer.then_some(&true))
+            .extra(&self.extra)
+            .raw()
     }
 }
 
@@ -276,7 +302,7 @@ mod tests {
 
     #[test]
     fn img_99_unknown_fields_survive() {
-        let text = r#"{"created":"1970-01-01T00:00:00Z","architecture":"arm","os":"linux","variant":"v7","config":{"User":"1:2","ExposedPorts":{"80/tcp":{}},"Env":["A=b"],"Entrypoint":["/x"],"Cmd":[],"Volumes":{"/d":{}},"WorkingDir":"/","Labels":{"a":"b"},"StopSignal":"SIGTERM","Healthcheck":{"Test":["CMD"],"Interval":1e9},"Shell":["sh"]},"rootfs":{"type":"layers","diff_ids":[]},"history":[{"created":"x","created_by":"y","comment":"z","empty_layer":true}],"docker_version":"1","moby.buildkit.x":[1.0]}"#;
+        let text = r#"{"created":"1970-01-01T00:00:00Z","architecture":"arm","os":"linux","variant":"v7","config":{"User":"1:2","ExposedPorts":{"80/tcp":{}},"Env":["A=b"],"Entrypoint":["/x"],"Cmd":[],"Volumes":{"/d":{}},"WorkingDir":"/","Labels":{"a":"b"},"StopSignal":"SIGTERM","Healthcheck":{"Test":["CMD"],"Interval":1e9},"Shell":["sh"]},"rootfs":{"type":"layers","diff_ids":[],"mood":1.0},"history":[{"created":"x","created_by":"y","comment":"z","empty_layer":true,"mood":[1e2]}],"docker_version":"1","moby.buildkit.x":[1.0]}"#;
         assert_eq!(ImageConfig::parse(text.as_bytes()).unwrap().to_bytes(), text);
     }
 
