@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
+use tokio::sync::Semaphore;
 use transship_spec::Digest;
 
 use crate::Error;
@@ -20,6 +21,8 @@ use crate::service::blocking;
 
 /// How many right passwords are remembered.
 const REMEMBERED: usize = 1024;
+/// How many passwords are checked at the same time; others wait, without a thread that others need.
+const CHECKS: usize = 4;
 /// Costs more than this one would keep a processor busy for seconds, at every wrong guess.
 const DEAREST: u32 = 16;
 
@@ -36,6 +39,7 @@ pub struct Passwords {
     users: Arc<HashMap<String, String>>,
     right: Arc<Mutex<HashSet<Digest>>>,
     key: Arc<[u64; 4]>,
+    checks: Arc<Semaphore>,
     /// What a name that nobody has is checked against, so that it takes as long.
     nobody: Arc<str>,
 }
@@ -66,7 +70,13 @@ impl Passwords {
             return Err(Error::Passwords { line: 1, reason: "there are none" });
         };
         let key = [(); 4].map(|()| RandomState::new().hash_one(0));
-        Ok(Self { users: Arc::new(users), right: Arc::default(), key: Arc::new(key), nobody: nobody.into() })
+        Ok(Self {
+            users: Arc::new(users),
+            right: Arc::default(),
+            key: Arc::new(key),
+            checks: Arc::new(Semaphore::new(CHECKS)),
+            nobody: nobody.into(),
+        })
     }
 
     /// Whether the request may be carried out.
@@ -80,7 +90,17 @@ impl Passwords {
         }
         let known = self.users.get(&user).map(String::as_str);
         let (hash, is_known) = (known.unwrap_or(&self.nobody).to_owned(), known.is_some());
-        let is_right = blocking(move || Ok(bcrypt::verify(password, &hash).unwrap_or(false))).await?;
+        let turn = Arc::clone(&self.checks).acquire_owned().await.map_err(Refusal::internal)?;
+        // Many connections of one client come at once: the first has paid for all.
+        if right().contains(&seen) {
+            return Ok(());
+        }
+        let is_right = blocking(move || {
+            // The check goes on when the client has gone, and so does its turn.
+            let _turn = turn;
+            Ok(bcrypt::verify(password, &hash).unwrap_or(false))
+        })
+        .await?;
         if !(is_known && is_right) {
             return Err(challenge());
         }
@@ -139,6 +159,29 @@ mod tests {
             assert_eq!(response.headers()[WWW_AUTHENTICATE], "Basic realm=\"transship\"");
         }
         assert!(passwords.admit(&HeaderMap::new()).await.is_err());
+    }
+
+    #[test]
+    fn wrong_guesses_leave_room_for_others_to_be_served() {
+        // Each check keeps a thread busy: as many as there may be at once, and one that is free.
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().max_blocking_threads(CHECKS + 1).build().unwrap();
+        let passwords = Passwords::parse(&format!("me:{}", bcrypt::hash("hunter2", 7).unwrap())).unwrap();
+        runtime.block_on(async {
+            let done = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let mut guesses = tokio::task::JoinSet::new();
+            for n in 0..60 {
+                let (passwords, done) = (passwords.clone(), Arc::clone(&done));
+                guesses.spawn(async move {
+                    assert!(passwords.admit(&headers("me", &n.to_string())).await.is_err());
+                    done.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+                });
+            }
+            guesses.join_next().await;
+            let seen = blocking(move || Ok(done.load(std::sync::atomic::Ordering::SeqCst))).await.unwrap();
+            assert!(seen < 40, "{seen} guesses were checked first");
+            guesses.join_all().await;
+        });
     }
 
     #[test]
