@@ -255,7 +255,7 @@ async fn img_36_what_a_descriptor_embeds_need_not_be_there_and_must_be_right() {
     let session = from.begin().unwrap();
     let embedding = |seed: u8, data: &[u8]| {
         let image = image(&session, seed, &[]);
-        let layer = Descriptor { data: Some(data.to_vec().into()), ..image.layers[0].clone() };
+        let layer = Descriptor { data: Some(data.to_vec()), ..image.layers[0].clone() };
         put(&session, &transship_spec::Manifest { layers: vec![layer], ..image })
     };
     let (right, wrong) = (embedding(1, &content(1001, 1)), embedding(2, &content(1002, 3)));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod faults;
+mod killed;
 mod layouts;
 mod peers;
 mod registries;
