@@ -9,6 +9,7 @@ mod corpus;
 mod graph;
 mod index;
 mod links;
+mod peers;
 mod processes;
 mod resolve;
 mod sessions;
