@@ -25,7 +25,7 @@ const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const EMPTY_INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
 /// More than any marker needs (IMG-04 lets it have fields of its own).
-const MAX_MARKER: u64 = 64 << 10;
+pub(crate) const MAX_MARKER: u64 = 64 << 10;
 
 /// How hard to try that what was reported done survives a loss of power (design law 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -94,7 +94,6 @@ pub(crate) fn is_held(leases: &Dir, name: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Storage`] when a lease cannot be read: then nothing may be removed.
-#[cfg_attr(not(test), expect(dead_code, reason = "gc asks for it, and comes with an issue of its own"))]
 pub(crate) fn relied_on(inner: &Inner) -> Result<HashSet<Digest>> {
     let mut digests = HashSet::new();
     let Some(leases) = Scratch::new(inner).existing(FOLDER) else { return Ok(digests) };

@@ -31,6 +31,7 @@
 
 mod blobs;
 mod build;
+pub mod check;
 mod dir;
 mod edit;
 mod error;

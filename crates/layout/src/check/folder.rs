@@ -1,0 +1,186 @@
+//! What only a layout in a folder has: marker, folders, and what lies among the blobs (IMG-01…09).
+
+use std::collections::HashSet;
+use std::io::Read as _;
+
+use transship_spec::{Digest, json, quote};
+
+use super::{Code, Place, Sink};
+use crate::dir::{Dir, Refusal};
+use crate::layout::{BLOBS, INDEX, Inner, MARKER, MAX_MARKER, is_absence};
+use crate::scratch::FOLDER as SCRATCH;
+use crate::{Error, Layout, Result};
+
+/// The folder of corrupt blobs that were moved away, in the scratch folder.
+pub(super) const QUARANTINE: &str = "quarantine";
+
+/// Looks at the marker, the folders, and what else lies in the root.
+pub(super) fn parts(layout: &Layout, sink: &mut Sink<'_>) -> Result<()> {
+    let inner = &*layout.0;
+    marker(inner, sink)?;
+    let names = inner.root.names().map_err(Error::storage("reading", &inner.path))?;
+    let mut unknown = Vec::new();
+    for name in names {
+        let name = name.map_err(Error::storage("reading", &inner.path))?;
+        if ![MARKER, INDEX, BLOBS, SCRATCH].iter().any(|known| name == *known) {
+            unknown.push(name.to_string_lossy().into_owned());
+        }
+    }
+    unknown.sort_unstable();
+    for name in unknown {
+        sink.find(Code::RootFileUnknown, Place::path(name), "the specification does not name it");
+    }
+    scratch(inner, sink);
+    Ok(())
+}
+
+/// The file `oci-layout` (IMG-02, IMG-03).
+fn marker(inner: &Inner, sink: &mut Sink<'_>) -> Result<()> {
+    let place = Place::path(MARKER);
+    let opened = match inner.read(MARKER) {
+        Ok(Some(opened)) => opened,
+        Ok(None) => {
+            sink.find(Code::MarkerMissing, place, "it is not there");
+            return Ok(());
+        }
+        Err(error @ Error::Unsafe { .. }) => {
+            sink.find(Code::FileUnsafe, place, error.to_string());
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut content = Vec::new();
+    let reading = std::fs::File::from(opened.fd).take(MAX_MARKER + 1).read_to_end(&mut content);
+    reading.map_err(Error::storage("reading", inner.at(MARKER)))?;
+    if content.len() as u64 > MAX_MARKER {
+        sink.find(Code::LimitExceeded, place, format!("it has more than {MAX_MARKER} bytes"));
+        return Ok(());
+    }
+    match version(&content) {
+        Ok(version) if version == "1.0.0" => {}
+        Ok(version) => sink.find(Code::VersionUnknown, place, quote(&version)),
+        Err(reason) => sink.find(Code::MarkerMalformed, place, reason),
+    }
+    Ok(())
+}
+
+/// The version that a marker names, or what is wrong with it.
+fn version(content: &[u8]) -> Result<String, String> {
+    json::validate(content).map_err(|error| error.to_string())?;
+    let members =
+        json::members(content, 0..content.len()).map_err(|_| "it is not a JSON object".to_owned())?;
+    let version = members.into_iter().find(|member| member.name == "imageLayoutVersion");
+    let version = version.ok_or("it has no imageLayoutVersion")?;
+    let version = content.get(version.value).unwrap_or_default();
+    serde_json::from_slice(version).map_err(|_| "its imageLayoutVersion is not a text".to_owned())
+}
+
+/// What other runs have left in the scratch folder.
+fn scratch(inner: &Inner, sink: &mut Sink<'_>) {
+    let kinds = [
+        ("partial", Code::PartialLeft, "a download may go on from here"),
+        ("tmp", Code::TemporaryLeft, "a writer made it"),
+        (QUARANTINE, Code::Quarantined, "a corrupt blob was moved here"),
+    ];
+    for (kind, code, message) in kinds {
+        let folder = inner.root.child(SCRATCH).and_then(|scratch| scratch.child(kind));
+        let names = folder.and_then(|folder| folder.names().map(Iterator::collect::<Vec<_>>));
+        let mut names: Vec<String> = names
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|name| format!("{SCRATCH}/{kind}/{}", name.to_string_lossy()))
+            .collect();
+        names.sort_unstable();
+        for name in names {
+            sink.find(code, Place::path(name), message);
+        }
+    }
+}
+
+/// Lists the blobs that lie there by their digests, and reports all else that does.
+pub(super) fn blobs(layout: &Layout, sink: &mut Sink<'_>) -> Result<Vec<Digest>> {
+    let inner = &*layout.0;
+    let blobs = match inner.root.folder(BLOBS, inner.options.links) {
+        Ok(blobs) => blobs,
+        Err(Refusal::Io(error)) if is_absence(&error) => {
+            sink.find(Code::BlobsMissing, Place::path(BLOBS), "it is not there");
+            return Ok(Vec::new());
+        }
+        Err(Refusal::Unsafe(what)) => {
+            sink.find(Code::FileUnsafe, Place::path(BLOBS), format!("it is {what}"));
+            return Ok(Vec::new());
+        }
+        Err(refusal) => return Err(inner.refused(BLOBS, refusal)),
+    };
+    let mut listed = Vec::new();
+    let algorithms = sorted(inner, &blobs, BLOBS)?;
+    clashes(BLOBS, &algorithms, sink);
+    for name in algorithms {
+        let path = format!("{BLOBS}/{name}");
+        let is_algorithm =
+            Digest::parse(&format!("{name}:a")).is_ok() || name == "sha256" || name == "sha512";
+        match inner.root.folder(&path, inner.options.links) {
+            Ok(folder) if is_algorithm || name == "blake3" => {
+                listed.extend(algorithm(inner, &folder, &name, sink)?);
+            }
+            Ok(_) => {
+                sink.find(Code::StrayFile, Place::path(path), "a folder that is named after no algorithm");
+            }
+            Err(Refusal::Unsafe(what)) => {
+                sink.find(Code::FileUnsafe, Place::path(path), format!("it is {what}"));
+            }
+            Err(Refusal::Io(error)) if is_absence(&error) => {
+                sink.find(Code::StrayFile, Place::path(path), "no folder of blobs");
+            }
+            Err(refusal) => return Err(inner.refused(&path, refusal)),
+        }
+    }
+    Ok(listed)
+}
+
+/// The blobs of one algorithm.
+fn algorithm(inner: &Inner, folder: &Dir, algorithm: &str, sink: &mut Sink<'_>) -> Result<Vec<Digest>> {
+    let path = format!("{BLOBS}/{algorithm}");
+    let names = sorted(inner, folder, &path)?;
+    clashes(&path, &names, sink);
+    let mut listed = Vec::with_capacity(names.len());
+    for name in names {
+        match Digest::parse(&format!("{algorithm}:{name}")) {
+            Ok(digest) => listed.push(digest),
+            Err(_) => {
+                let lower = Digest::parse(&format!("{algorithm}:{}", name.to_lowercase()));
+                let place = Place::path(format!("{path}/{name}"));
+                match lower {
+                    Ok(digest) => sink.find(Code::BlobNameCase, place, format!("{digest} is in lower case")),
+                    Err(_) => sink.find(Code::StrayFile, place, "its name is not that of a blob"),
+                }
+            }
+        }
+    }
+    Ok(listed)
+}
+
+/// The names in a folder, in order.
+fn sorted(inner: &Inner, folder: &Dir, path: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for name in folder.names().map_err(Error::storage("reading", inner.at(path)))? {
+        let name = name.map_err(Error::storage("reading", inner.at(path)))?;
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Names that are one name where case does not count (case L24).
+fn clashes(path: &str, names: &[String], sink: &mut Sink<'_>) {
+    let is_upper = |name: &&String| name.bytes().any(|byte| byte.is_ascii_uppercase());
+    let mut seen = HashSet::new();
+    for name in names.iter().filter(is_upper) {
+        let lower = name.to_ascii_lowercase();
+        if names.binary_search(&lower).is_ok() || !seen.insert(lower) {
+            let message = "another name here differs in case alone";
+            sink.find(Code::BlobNameClash, Place::path(format!("{path}/{name}")), message);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Check: everything that can be wrong with content, as findings.
+//!
+//! [`directory`] looks at an image layout in a folder: marker, index, names, every blob that lies there, and every
+//! document that the index leads to. [`content`] looks at what any [`Source`] holds, a registry among them: the same,
+//! without what only a folder has. Both give their findings to a callback as they come, in an order that depends on
+//! nothing but the content, and end with a [`Report`].
+//!
+//! Guaranteed: every blob is read and hashed once, on all cores, and layers are decompressed in the same read; memory
+//! grows with the number of blobs (about a hundred bytes each), not with their size; nothing is written; what is broken
+//! ends nothing but itself. Where a document cannot be read, what it leads to is unknown: then there are no findings
+//! about orphans, and no closure digest.
+//!
+//! Not done: signatures are not verified, registries are not asked for what their manifests do not name, and a `subject`
+//! is not followed.
+//!
+//! # The closure digest
+//!
+//! One hash for all that is there, so that two sites can compare one line by phone. It is the SHA-256 of these lines,
+//! sorted as bytes, each of them once:
+//!
+//! ```text
+//! DIGEST SP SIZE SP MEDIATYPE LF
+//! ```
+//!
+//! one for every descriptor that the entries lead to, the entries themselves included, subjects not. Size is decimal.
+//! It does not depend on `index.json`: not on names, on the order of entries, on annotations, or on the tool that wrote
+//! the layout. It is there only if all of the content is, and is right; content that is left out on purpose (a declared
+//! hole, a layer not to be distributed) has no line. `transship check` prints it; `LC_ALL=C sort -u | sha256sum` over
+//! such lines makes it, too.
+//!
+//! # Codes
+#![doc = include_str!("codes.md")]
+//!
+//! ```
+//! use transship_layout::{Layout, check};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("layout");
+//! Layout::options().create(&path)?;
+//! std::fs::write(path.join("blobs/sha256/.nfs001"), "")?;
+//!
+//! let mut found = Vec::new();
+//! let report = check::directory(&path, &Layout::options(), &check::Options::default(), &mut |finding| {
+//!     found.push(finding.code);
+//! })?;
+//! assert_eq!(found, [check::Code::StrayFile]);
+//! assert_eq!((report.errors, report.warnings), (0, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod blobs;
+mod closure;
+mod code;
+mod config;
+mod descriptor;
+mod document;
+mod finding;
+mod folder;
+mod holes;
+mod layer;
+mod names;
+mod read;
+mod repair;
+mod tar;
+mod time;
+mod walk;
+
+use std::path::Path;
+
+use transship_codec::Limits;
+use transship_spec::{Descriptor, Digest};
+
+pub use code::{Code, Severity};
+pub use finding::{Finding, Place};
+pub use repair::{RepairPlan, Repaired};
+
+use crate::{Layout, LayoutOptions, Result, Source};
+
+/// The annotation of an entry whose index was kept whole while only some of its platforms were: they, as
+/// `linux/amd64,linux/arm64`. The others are declared holes.
+pub const KEPT_PLATFORMS: &str = "io.github.transship.platforms";
+
+/// How to check.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Take content of platforms that an entry declares to be left out ([`KEPT_PLATFORMS`]) for a hole and not a fault.
+    pub sparse: bool,
+    /// Do not read blobs that a stamp says were hashed before and have not changed since. Their layers are not looked
+    /// into, either; [`Report::trusted`] counts them.
+    pub trust_stamps: bool,
+    /// How many threads read blobs; zero for one a core.
+    pub threads: usize,
+    /// How much may come out of a layer.
+    pub limits: Limits,
+}
+
+impl Options {
+    fn threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Findings that are errors.
+    pub errors: u64,
+    /// Findings that are warnings.
+    pub warnings: u64,
+    /// Findings that are notes.
+    pub notes: u64,
+    /// Blobs that were found, documents included.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many of them were not read, since a stamp vouches for them.
+    pub trusted: u64,
+    /// How many blobs nothing leads to; `None` where that is not known.
+    pub orphans: Option<u64>,
+    /// The closure digest; `None` unless everything is there and right.
+    pub closure: Option<Digest>,
+    /// Descriptors of content that is named and not there.
+    pub missing: Vec<Descriptor>,
+    /// Descriptors of blobs that do not hash to their names. One that nothing leads to has the size that it was found with.
+    pub corrupt: Vec<Descriptor>,
+}
+
+/// Where findings go, counted.
+pub(crate) struct Sink<'a> {
+    emit: &'a mut dyn FnMut(&Finding),
+    report: Report,
+}
+
+impl Sink<'_> {
+    pub(crate) fn find(&mut self, code: Code, place: Place, message: impl Into<String>) {
+        self.take(&Finding::new(code, place, message));
+    }
+
+    pub(crate) fn take(&mut self, finding: &Finding) {
+        match finding.severity() {
+            Severity::Error => self.report.errors += 1,
+            Severity::Warning => self.report.warnings += 1,
+            Severity::Note => self.report.notes += 1,
+        }
+        (self.emit)(finding);
+    }
+}
+
+/// What is being checked.
+pub(crate) struct Target<'a> {
+    source: &'a dyn Source,
+    /// The same, where it is a folder.
+    layout: Option<&'a Layout>,
+    options: &'a Options,
+}
+
+/// Checks what a source holds, and everything that it leads to.
+///
+/// # Errors
+/// What keeps the list of entries from being read, and failures that are not of the content: of the network, say.
+pub fn content(source: &dyn Source, options: &Options, emit: &mut dyn FnMut(&Finding)) -> Result<Report> {
+    let entries = source.entries()?;
+    let target = Target { source, layout: None, options };
+    let mut sink = Sink { emit, report: Report::default() };
+    names::check(&entries, &mut sink);
+    let mut walk = walk::Walk::new(&target);
+    walk.roots(entries, &mut sink)?;
+    finish(&target, walk, Vec::new(), sink)
+}
+
+/// Checks an image layout in a folder. What is no layout at all still gives findings.
+///
+/// # Errors
+/// [`Error::Absent`](crate::Error::Absent) when there is no such folder, [`Error::Storage`](crate::Error::Storage) when
+/// it cannot be read.
+pub fn directory(
+    path: impl AsRef<Path>,
+    open: &LayoutOptions,
+    options: &Options,
+    emit: &mut dyn FnMut(&Finding),
+) -> Result<Report> {
+    let layout = open.handle(path.as_ref(), false)?;
+    let target = Target { source: &layout, layout: Some(&layout), options };
+    let mut sink = Sink { emit, report: Report::default() };
+    folder::parts(&layout, &mut sink)?;
+    let index = names::read(&layout, &mut sink)?;
+    let mut walk = walk::Walk::new(&target);
+    walk.blind |= !index.whole;
+    names::check(&index.entries, &mut sink);
+    walk.roots(index.entries, &mut sink)?;
+    let listed = folder::blobs(&layout, &mut sink)?;
+    finish(&target, walk, listed, sink)
+}
+
+/// Reads all blobs, those found in the folder and those that were named, and concludes.
+fn finish(
+    target: &Target<'_>,
+    mut walk: walk::Walk<'_>,
+    listed: Vec<Digest>,
+    mut sink: Sink<'_>,
+) -> Result<Report> {
+    let jobs = walk.jobs(listed);
+    blobs::read(target, &mut walk, &jobs, &mut sink)?;
+    walk.conclude(&mut sink);
+    Ok(sink.report)
+}
