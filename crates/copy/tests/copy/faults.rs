@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use transship_copy::{Options, Referrers, Report, endpoint, plan, requests};
 use transship_layout::{Layout, Name};
-use transship_registry::{Client, Retry, Settings};
+use transship_registry::{Client, Retry, Settings, Timeouts};
 use transship_spec::{Descriptor, Kind, Manifest, MediaType, Reference};
 use transship_testkit::{Fault, TestRegistry};
 
@@ -168,6 +169,108 @@ async fn a_download_that_was_given_up_goes_on_in_the_next_copy() {
         .collect();
     assert!(ranges.len() == 1 && ranges[0].starts_with("bytes=") && ranges[0] != "bytes=0-", "{ranges:?}");
     assert!(!to.path().join(".transship/partial").exists());
+}
+
+/// Copies the image with these settings into a new layout.
+async fn pull_with(registry: &TestRegistry, to: &Layout, settings: Settings) -> Report {
+    let repository = Client::new(settings).unwrap().repository(&registry.address(), "team/app").unwrap();
+    copy_with(&[one(endpoint::registry(repository), "v1")], &into_layout(to, "v1"), &plain()).await
+}
+
+#[tokio::test]
+async fn row_25_a_download_that_is_always_cut_goes_on_while_it_gets_further_and_is_kept_when_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, from, layer) = registry(folder.path()).await;
+    let layer = layer.digest.encoded();
+    let to = layout(&folder.path().join("to"));
+    registry.fault(Fault::on("GET", &layer).cut_after(1_200_000));
+    assert_done(&pull_with(&registry, &to, settings(2)).await);
+    assert_eq!(blobs(&to), blobs(&from));
+
+    let to = layout(&folder.path().join("stuck"));
+    registry.heal().fault(Fault::on("GET", &layer).times(1).cut_after(1_200_000));
+    registry.fault(Fault::on("GET", &layer).after(1).cut_after(0));
+    let report = pull_with(&registry, &to, settings(3)).await;
+    assert_eq!(report.kind(), Some(Kind::Network));
+    assert_eq!(std::fs::read_dir(to.path().join(".transship/partial")).unwrap().count(), 1);
+    registry.heal().forget();
+    assert_done(&pull(&registry, &to).await);
+    assert!(registry.counts().sent < LAYER as u64 - 1_000_000, "{}", registry.counts().sent);
+}
+
+#[tokio::test]
+async fn rows_27_28_an_odd_answer_to_a_range_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, from, layer) = registry(folder.path()).await;
+    let layer = layer.digest.encoded();
+    let on_resume = || Fault::on("GET", &layer).nth(2);
+    let odd = [
+        on_resume().status(416),
+        on_resume().header("content-range", "bytes 5-9/3145728"),
+        on_resume().header("content-range", "bytes 1000000-3145727/9"),
+        on_resume().without("content-range"),
+        on_resume().flip_byte(7),
+    ];
+    for (at, odd) in odd.into_iter().enumerate() {
+        let to = layout(&folder.path().join(at.to_string()));
+        registry.heal().fault(Fault::on("GET", &layer).times(1).cut_after(1_000_000)).fault(odd);
+        assert_done(&pull(&registry, &to).await);
+        assert_eq!(blobs(&to), blobs(&from), "{at}");
+    }
+}
+
+#[tokio::test]
+async fn row_32_a_body_without_end_is_left_at_the_first_byte_too_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, _, layer) = registry(folder.path()).await;
+    let to = layout(&folder.path().join("to"));
+    let endless = content(LAYER * 8, 1);
+    registry.fault(Fault::on("GET", &layer.digest.encoded()).without("content-length").body(endless));
+    assert_eq!(pull(&registry, &to).await.kind(), Some(Kind::Invalid));
+    assert!(!blobs(&to).contains(&layer.digest.to_string()));
+}
+
+#[tokio::test]
+async fn row_1_a_download_that_was_whole_but_not_named_is_only_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, from, layer) = registry(folder.path()).await;
+    for (seed, gets) in [(1, 0), (2, 1)] {
+        let to = layout(&folder.path().join(seed.to_string()));
+        let partial = to.path().join(".transship/partial");
+        std::fs::create_dir_all(&partial).unwrap();
+        let held = partial.join(format!("sha256-{}", layer.digest.encoded()));
+        std::fs::write(held, content(LAYER, seed)).unwrap();
+        registry.forget();
+        assert_done(&pull(&registry, &to).await);
+        assert_eq!(blobs(&to), blobs(&from));
+        let asked = registry.requests();
+        assert_eq!(asked.iter().filter(|seen| seen.is("GET", &layer.digest.encoded())).count(), gets);
+    }
+}
+
+#[tokio::test]
+async fn row_33_a_stall_is_found_and_the_download_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, from, layer) = registry(folder.path()).await;
+    let to = layout(&folder.path().join("to"));
+    registry.fault(Fault::on("GET", &layer.digest.encoded()).times(1).stall_after(1_500_000));
+    let timeouts = Timeouts { idle: Duration::from_millis(300), ..Timeouts::default() };
+    assert_done(&pull_with(&registry, &to, Settings { timeouts, ..settings(3) }).await);
+    assert_eq!(blobs(&to), blobs(&from));
+    assert!(registry.counts().sent < 2 * LAYER as u64, "{}", registry.counts().sent);
+}
+
+#[tokio::test]
+async fn row_39_a_blob_that_is_too_large_for_the_way_is_sent_in_chunks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, from, layer) = registry(folder.path()).await;
+    let other = TestRegistry::start().await;
+    other
+        .fault(Fault::on("PUT", &format!("digest=sha256%3A{}", layer.digest.encoded())).times(1).status(413));
+    other.fault(Fault::on("PUT", &format!("digest=sha256:{}", layer.digest.encoded())).times(1).status(413));
+    assert_done(&push(&other, &from).await);
+    assert_eq!(other.layout().size(&layer.digest).unwrap(), Some(layer.size));
+    assert!(other.requests().iter().any(|seen| seen.is("PATCH", "")), "{:?}", other.lines());
 }
 
 #[tokio::test]
