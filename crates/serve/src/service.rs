@@ -35,6 +35,9 @@ pub struct Limits {
     pub uploads: usize,
     /// An upload without a byte or a question for this long is given up: one hour.
     pub upload_idle: Duration,
+    /// An upload of which no byte came for this long is given up where another needs its place: one minute. Clients begin
+    /// uploads to learn whether they may, and leave them.
+    pub upload_empty: Duration,
     /// A request whose body stands still for this long is ended: one minute. Its upload can go on.
     pub silence: Duration,
     /// Bytes of one blob: 256 GiB.
@@ -46,6 +49,7 @@ impl Default for Limits {
         Self {
             uploads: 256,
             upload_idle: Duration::from_secs(3600),
+            upload_empty: Duration::from_secs(60),
             silence: Duration::from_secs(60),
             blob: 256 << 30,
         }

@@ -53,10 +53,12 @@ impl Uploads {
 
     /// Gives up uploads that nobody touched for so long.
     pub(crate) fn purge(&self, idle: Duration) {
-        self.open().retain(|_, upload| {
-            let touched = *upload.touched.lock().unwrap_or_else(PoisonError::into_inner);
-            touched.elapsed() < idle || upload.sink.try_lock().is_err()
-        });
+        self.open().retain(|_, upload| !upload.is_left(idle));
+    }
+
+    /// Gives up those of them of which nothing came.
+    fn purge_empty(&self, idle: Duration) {
+        self.open().retain(|_, upload| upload.received() > 0 || !upload.is_left(idle));
     }
 
     fn get(&self, repository: &str, id: &str) -> Result<Arc<Upload>, Refusal> {
@@ -74,6 +76,12 @@ impl Uploads {
 impl Upload {
     fn touch(&self) {
         *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether nobody touched it for so long, nor writes to it now.
+    fn is_left(&self, idle: Duration) -> bool {
+        let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.elapsed() >= idle && self.sink.try_lock().is_ok()
     }
 
     fn received(&self) -> u64 {
@@ -173,6 +181,9 @@ async fn begin(shared: &Arc<Shared>, repository: String, mount: Arc<Mount>) -> R
         let shared = Arc::clone(shared);
         blocking(move || {
             shared.tidy();
+            if shared.uploads.open().len() >= shared.limits.uploads {
+                shared.uploads.purge_empty(shared.limits.upload_empty);
+            }
             Ok(())
         })
         .await?;

@@ -193,6 +193,23 @@ async fn dist_46_uploads_are_bounded_and_idle_ones_make_room() {
 }
 
 #[tokio::test]
+async fn dist_46_uploads_that_were_begun_and_left_make_room_when_there_is_none() {
+    let registry = Registry::limited(|limits| {
+        limits.uploads = 2;
+        limits.upload_empty = std::time::Duration::ZERO;
+    });
+    let full = registry.upload().await;
+    registry.send(Method::PATCH, &full, &[], content(10)).await.is(202);
+    let empty = registry.upload().await;
+    registry.upload().await;
+    registry.get(&empty).await.is(404);
+    registry.get(&full).await.is(204);
+    let other = registry.upload().await;
+    registry.send(Method::PATCH, &other, &[], content(10)).await.is(202);
+    registry.post("/v2/app/blobs/uploads/").await.refused(429, "TOOMANYREQUESTS");
+}
+
+#[tokio::test]
 async fn dist_50_53_a_blob_is_mounted_or_an_upload_begins() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (layout(&folder, "one"), layout(&folder, "two"));
