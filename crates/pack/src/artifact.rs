@@ -24,7 +24,8 @@ pub struct ArtifactOptions {
     pub artifact_type: Option<MediaType>,
     /// A config of its own.
     pub config: Option<ArtifactConfig>,
-    /// The manifest that it refers to, which need not be in the layout.
+    /// The manifest that it refers to, which need not be in the layout. It is named by type, digest and size alone, so that
+    /// the artifact is the same wherever its subject was found.
     pub subject: Option<Descriptor>,
     /// Annotations of the manifest.
     pub annotations: Annotations,
@@ -128,7 +129,8 @@ impl Draft<'_> {
         }
         let mut manifest = Manifest::new(config, layers);
         manifest.artifact_type = self.artifact_type;
-        manifest.subject.clone_from(&self.options.subject);
+        let named = |it: &Descriptor| Descriptor::new(it.media_type.clone(), it.digest.clone(), it.size);
+        manifest.subject = self.options.subject.as_ref().map(named);
         manifest.annotations = self.annotations;
         let document = manifest.to_document()?;
         session.put_document(&document)?;

@@ -244,6 +244,28 @@ fn a_referrer_without_a_name_is_listed_with_type_and_annotations() {
 }
 
 #[test]
+fn law_8_a_referrer_is_the_same_whatever_the_list_says_that_its_subject_was_found_in() {
+    let place = Place::new();
+    let bare = Descriptor::of(MediaType::OCI_MANIFEST, b"not here");
+    let listed = Descriptor {
+        platform: Some(transship_spec::Platform::new("linux", "amd64")),
+        annotations: Annotations::from([("org.opencontainers.image.ref.name".to_owned(), "v1".to_owned())]),
+        artifact_type: kind("a/b"),
+        ..bare.clone()
+    };
+    let mut digests = Vec::new();
+    for subject in [bare, listed] {
+        let artifact = ArtifactOptions {
+            artifact_type: kind("application/spdx+json"),
+            subject: Some(subject),
+            ..ArtifactOptions::default()
+        };
+        digests.push(place.pack(vec![place.file("s", "S", None)], artifact).unwrap().descriptor.digest);
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
 fn law_8_the_same_files_are_the_same_layout() {
     let mut snapshots = Vec::new();
     for _ in 0..2 {
