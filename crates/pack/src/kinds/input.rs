@@ -47,14 +47,14 @@ impl File {
 
     /// Whether the title is one that may be unpacked.
     pub(crate) fn check_title(&self) -> Result<(), Error> {
-        let inside = |part: &str| !part.is_empty() && part != "..";
-        if self.title.split('/').all(inside) && !self.title.contains(['\0', '\\']) {
+        let is_name = |part: &str| !matches!(part, "" | "." | "..");
+        if (self.title == "." || self.title.split('/').all(is_name)) && !self.title.contains(['\0', '\\']) {
             return Ok(());
         }
         Err(Error::option(
             "a title",
             &self.title,
-            "it takes a path with slashes that leads to nothing outside",
+            "it takes a relative path with slashes, without . or .. in it",
         ))
     }
 }
@@ -138,7 +138,19 @@ mod tests {
             let error = text.parse::<File>().unwrap_err();
             assert!(error.to_string().contains("TITLE="), "{text}: {error}");
         }
-        for text in ["/t=a", "../t=a", "a/../../t=a", "=a", "t=", "a//b=c", "a/=c", "a\\b=c", "a\0=c"] {
+        for text in [
+            "/t=a",
+            "../t=a",
+            "a/../../t=a",
+            "=a",
+            "t=",
+            "a//b=c",
+            "a/=c",
+            "./a=c",
+            "a/./b=c",
+            "a\\b=c",
+            "a\0=c",
+        ] {
             assert!(text.parse::<File>().is_err(), "{text}");
         }
         use std::os::unix::ffi::OsStrExt;
