@@ -9,7 +9,7 @@ use transship_layout::{IndexEdit, Name, Session};
 use transship_spec::{Annotations, Descriptor, Manifest, MediaType, annotations, referrers};
 
 use crate::epoch::created;
-use crate::image::reserved;
+use crate::image::check_annotations;
 use crate::kinds::files::store;
 use crate::layer::Progress;
 use crate::{Error, Warning};
@@ -93,7 +93,7 @@ impl ArtifactOptions {
         if artifact_type.is_none() && config_type.as_ref().is_none_or(|kind| *kind == MediaType::OCI_EMPTY) {
             artifact_type = default_type.map(MediaType::parse).transpose()?;
         }
-        let mut warnings = reserved(&self.annotations);
+        let mut warnings = check_annotations(&self.annotations)?;
         if config_type.is_some_and(|kind| kind.is_image_config()) {
             warnings.push(Warning::ImageConfigType);
         }

@@ -108,6 +108,7 @@ struct Draft<'a> {
     config: ImageConfig,
     created: String,
     platform_assumed: bool,
+    warnings: Vec<Warning>,
 }
 
 impl<'a> Draft<'a> {
@@ -117,6 +118,7 @@ impl<'a> Draft<'a> {
         }
         let created = created(options.created.as_deref(), options.source_date_epoch)?;
         let created = created.unwrap_or_else(|| UNKNOWN_TIME.to_owned());
+        let warnings = check_annotations(&options.annotations)?;
         let wanted = options.platform.as_ref().map(Platform::normalized);
         let load = |base: &'a Base| Ok::<_, Error>((base, base.load(wanted.as_ref())?));
         let base = options.base.as_ref().map(load).transpose()?;
@@ -142,11 +144,11 @@ impl<'a> Draft<'a> {
         if config.platform.os.is_empty() {
             config.platform.os = "linux".to_owned();
         }
-        Ok(Self { options, base, config, created, platform_assumed })
+        Ok(Self { options, base, config, created, platform_assumed, warnings })
     }
 
     fn write(mut self, session: &Session, inputs: &[impl AsRef<Path>]) -> Result<Image, Error> {
-        let mut warnings = reserved(&self.options.annotations);
+        let mut warnings = std::mem::take(&mut self.warnings);
         let mut manifest_layers = self.carry_base(session, &mut warnings)?;
         let mut layers = Vec::new();
         for input in inputs {
@@ -220,8 +222,11 @@ fn detailed(wanted: Platform, have: Platform) -> Platform {
     Platform { os_version: wanted.os_version.or(have.os_version), os_features, ..wanted }
 }
 
-/// Warnings of keys that the OCI keeps to itself (IMG-166).
-pub(crate) fn reserved(given: &Annotations) -> Vec<Warning> {
+/// Warns of keys that the OCI keeps to itself (IMG-166), and refuses a time that is none (IMG-169).
+pub(crate) fn check_annotations(given: &Annotations) -> Result<Vec<Warning>, Error> {
+    if let Some(time) = given.get(annotations::CREATED) {
+        created(Some(time), None)?;
+    }
     let undefined = given.keys().filter(|key| annotations::is_undefined_reserved(key));
-    undefined.cloned().map(Warning::ReservedAnnotation).collect()
+    Ok(undefined.cloned().map(Warning::ReservedAnnotation).collect())
 }

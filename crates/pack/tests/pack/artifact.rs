@@ -4,7 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use transship_layout::{Layout, Name};
-use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, Error, File, Files, Warning, pack_files};
+use transship_pack::{
+    Artifact, ArtifactConfig, ArtifactOptions, Error, File, Files, ImageOptions, Warning, pack_files,
+    pack_image,
+};
 use transship_spec::{Annotations, Descriptor, Digest, Kind, MediaType};
 
 use crate::trees::{chmod, content, listed, manifest, snapshot};
@@ -213,11 +216,13 @@ fn when_it_was_made_is_said_only_when_it_is_known() {
         created(ArtifactOptions { source_date_epoch: epoch, created: asked.clone(), ..options() }),
         asked
     );
-    let annotations =
-        Annotations::from([("org.opencontainers.image.created".to_owned(), "given".to_owned())]);
+    let annotations = Annotations::from([(
+        "org.opencontainers.image.created".to_owned(),
+        "2001-02-03T04:05:06+01:00".to_owned(),
+    )]);
     assert_eq!(
         created(ArtifactOptions { annotations, source_date_epoch: epoch, ..options() }).as_deref(),
-        Some("given"),
+        Some("2001-02-03T04:05:06+01:00"),
         "as ORAS has it"
     );
 }
@@ -241,6 +246,24 @@ fn a_referrer_without_a_name_is_listed_with_type_and_annotations() {
     assert_eq!((entries[0].name(), &entry.artifact_type), (None, &kind("application/spdx+json")));
     assert_eq!(entry.annotations["k"], "v");
     assert_eq!(place.layout.read_document(entry).unwrap().subject(), Some(&subject));
+}
+
+#[test]
+fn img_169_a_time_that_is_none_is_refused_also_in_an_annotation() {
+    let place = Place::new();
+    let key = "org.opencontainers.image.created";
+    for (time, good) in [("2024-02-29T12:00:00+02:00", true), ("yesterday", false), ("", false)] {
+        let annotations = Annotations::from([(key.to_owned(), time.to_owned())]);
+        let artifact = ArtifactOptions { annotations: annotations.clone(), ..ArtifactOptions::default() };
+        let files = vec![place.file("a", "A", None)];
+        match place.pack(files, artifact) {
+            Ok(_) => assert!(good && place.text().contains(time), "{time}"),
+            Err(error) => assert!(!good && error.kind() == Kind::Usage, "{time}: {error}"),
+        }
+        let options = ImageOptions { annotations, ..ImageOptions::default() };
+        let image = pack_image(&place.layout, None, &[place.folder.path().join("files")], &options);
+        assert_eq!(image.is_ok(), good, "{time}");
+    }
 }
 
 #[test]
