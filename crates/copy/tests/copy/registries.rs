@@ -3,7 +3,7 @@
 use transship_copy::{Destination, Options, Referrers, Selection, Status, endpoint};
 use transship_layout::Name;
 use transship_registry::TagOrDigest;
-use transship_spec::{Descriptor, MediaType, Reference, Tag, referrers};
+use transship_spec::{Descriptor, Digest, MediaType, Reference, Tag, referrers};
 use transship_testkit::{DockerRegistry, TestRegistry};
 
 use crate::support::{self, *};
@@ -183,6 +183,54 @@ async fn img_150_a_layer_that_one_image_may_not_distribute_is_uploaded_for_anoth
     assert_done(&copy(&[all(endpoint::layout(from))], &there).await);
     let repository = client.repository(&registry.address(), "mixed").unwrap();
     assert!(repository.blob_head(&layer.digest).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn odd_content_goes_there_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = layout(&folder.path().join("from"));
+    let session = from.begin().unwrap();
+    let put_as = |content: &Descriptor, bytes: &[u8]| {
+        let mut writer = session.writer(Some(content)).unwrap();
+        writer.push(bytes).unwrap();
+        writer.commit().unwrap();
+    };
+    let by_sha512 = |media_type: MediaType, bytes: &[u8]| {
+        let content = Descriptor::new(media_type, Digest::sha512(bytes), bytes.len() as u64);
+        put_as(&content, bytes);
+        content
+    };
+    let empty = session.put_bytes(MediaType::OCI_LAYER_TAR, b"").unwrap();
+    let other = put(&session, &image(&session, 1, &[]));
+    let as_layer = Descriptor { media_type: MediaType::OCI_LAYER_TAR, ..other.clone() };
+    let long = by_sha512(MediaType::OCI_LAYER_TAR, b"a layer by another digest");
+    let document = image(&session, 2, &[empty, as_layer, long]).to_document().unwrap();
+    let member = by_sha512(MediaType::OCI_MANIFEST, document.bytes());
+    let both = support::index(&session, &[member.clone(), other]);
+    let signature = referrer(&session, &member, 9);
+    session
+        .commit(|index| {
+            index.set(&Name::short("v1")?, &both)?;
+            index.set(&Name::short("v2")?, &member)?;
+            index.add(&signature)
+        })
+        .unwrap();
+
+    let all_of = |layout: &transship_layout::Layout| -> std::collections::BTreeSet<String> {
+        layout.blobs().unwrap().map(|blob| blob.unwrap().digest.unwrap().to_string()).collect()
+    };
+    for builder in [TestRegistry::builder(), TestRegistry::builder().no_referrers()] {
+        let registry = builder.start().await;
+        let (client, _) = client();
+        let reference = Reference::parse(&registry.reference("odd")).unwrap();
+        let there = Destination::Registry { client: client.clone(), reference };
+        assert_done(&copy(&[all(endpoint::layout(from.clone()))], &there).await);
+        let back = tempfile::tempdir_in(folder.path()).unwrap();
+        let to = layout(back.path());
+        let source = endpoint::registry(client.repository(&registry.address(), "odd").unwrap());
+        assert_done(&copy(&[one(source, "v1")], &into_layout(&to, "v1")).await);
+        assert_eq!(all_of(&to), all_of(&from));
+    }
 }
 
 #[tokio::test]
