@@ -7,13 +7,41 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::sync::Arc;
 
-use transship_spec::{Descriptor, Verifier};
+use transship_spec::{Descriptor, Digest, Verifier};
 
-use crate::blobs::PIECE;
+use crate::blobs::{PIECE, blob_path};
 use crate::dir::{Dir, FileState};
 use crate::ingest::{Ingest, Whole, Written};
+use crate::layout::Inner;
 use crate::scratch::{FOLDER, Scratch};
 use crate::{Error, Result};
+
+/// Removes downloads of blobs that came in another way. Best effort: what stays costs room and nothing else.
+pub(crate) fn sweep(inner: &Inner) {
+    let Some(folder) = Scratch::new(inner).existing("partial") else { return };
+    let Ok(names) = folder.names() else { return };
+    for name in names.flatten().filter_map(|name| name.into_string().ok()) {
+        let Ok(digest) = Digest::parse(&name.replacen('-', ":", 1)) else { continue };
+        if !matches!(inner.read(&blob_path(&digest)), Ok(Some(_))) {
+            continue;
+        }
+        // Whoever has it in hand finishes it.
+        if let Ok(file) = folder.open_existing(&name)
+            && file.try_lock().is_ok()
+        {
+            if is_named(&folder, &name, &file).is_ok_and(|named| named) {
+                let _ = folder.remove_file(&name);
+            }
+            let _ = file.unlock();
+        }
+    }
+}
+
+/// Whether the name still stands for this file, which may have been finished before it was locked.
+fn is_named(folder: &Dir, name: &str, file: &File) -> io::Result<bool> {
+    let state = FileState::of(file)?;
+    Ok(folder.state(name)?.is_some_and(|named| named.is_same_inode(&state)))
+}
 
 /// A download under way that survives its process. Dropped, it is kept, unless it holds nothing.
 #[derive(Debug)]
@@ -43,16 +71,16 @@ impl Partial {
             }
             let reading =
                 || Error::storage("reading", ingest.inner().path.join(FOLDER).join("partial").join(&name));
-            let state = FileState::of(&file).map_err(reading())?;
-            if !folder.state(&name).map_err(reading())?.is_some_and(|named| named.is_same_inode(&state)) {
+            if !is_named(&folder, &name, &file).map_err(reading())? {
                 // It was finished while we waited for nobody: look again.
                 continue;
             }
+            let size = FileState::of(&file).map_err(reading())?.size;
             let verifier = Verifier::new(&expected.digest, Some(expected.size));
             let (ingest, expected) = (ingest.clone(), expected.clone());
             let mut partial =
                 Self { ingest, folder: Arc::new(folder), name, file, expected, verifier, settled: false };
-            partial.take_stock(state.size)?;
+            partial.take_stock(size)?;
             return Ok(Some(partial));
         }
     }

@@ -13,7 +13,7 @@ use crate::index::Index;
 use crate::ingest::{BlobWriter, Ingest, Written};
 use crate::layout::{INDEX, Inner};
 use crate::lock::Lock;
-use crate::partial::Partial;
+use crate::partial::{self, Partial};
 use crate::scratch::Scratch;
 use crate::{Error, Layout, Result};
 
@@ -212,6 +212,7 @@ impl Session {
         let lock = Lock::take(inner)?;
         let scratch = Scratch::new(inner);
         scratch.sweep(ingest.lease_name());
+        partial::sweep(inner);
         let result = ingest.recheck().and_then(|()| save(inner, &mut change));
         inner.stamps.save(inner);
         ingest.end();

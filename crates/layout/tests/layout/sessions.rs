@@ -157,6 +157,23 @@ fn a_download_goes_on_where_it_ended() {
 }
 
 #[test]
+fn a_download_of_a_blob_that_came_in_another_way_is_removed_and_others_are_kept() {
+    let (folder, layout) = layout();
+    for content in [&b"came otherwise"[..], b"to go on with"] {
+        let session = layout.begin().unwrap();
+        let mut partial = session.partial(&Descriptor::of(text(), content)).unwrap().unwrap();
+        partial.push(&content[..5]).unwrap();
+        partial.keep();
+    }
+    let session = layout.begin().unwrap();
+    session.put_bytes(text(), b"came otherwise").unwrap();
+    session.commit(|_| Ok(())).unwrap();
+    let kept = std::fs::read_dir(folder.path().join(".transship/partial")).unwrap();
+    let kept: Vec<_> = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(kept, [Digest::sha256(b"to go on with").to_string().replace(':', "-")]);
+}
+
+#[test]
 fn a_download_with_wrong_bytes_is_removed_and_a_short_one_kept() {
     let (folder, layout) = layout();
     let expected = Descriptor::of(text(), b"0123456789");
