@@ -28,7 +28,7 @@ impl Layout {
     /// [`Error::Storage`].
     pub fn entries(&self) -> Result<Vec<Entry>> {
         let (index, _) = Index::load(&self.0)?;
-        self.views(&index)
+        self.resolver(&index).views()
     }
 
     /// Whether the blob is there with the right size. Its content is not looked at.
@@ -55,11 +55,7 @@ impl Layout {
     /// [`Error::Storage`].
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<BlobReader> {
         let (file, _) = self.0.sized_blob(descriptor)?;
-        Ok(BlobReader {
-            file,
-            path: self.0.at(&blob_path(&descriptor.digest)),
-            state: State::Reading(Box::new(Verifier::new(&descriptor.digest, Some(descriptor.size)))),
-        })
+        Ok(BlobReader::new(file, self.0.at(&blob_path(&descriptor.digest)), descriptor))
     }
 
     /// The blob's file, for sending it to someone who verifies it (design law 5). Its size is right.
@@ -254,10 +250,17 @@ pub(crate) fn verify_file(
 
 /// The content of a blob, verified while it is read.
 #[derive(Debug)]
-pub struct BlobReader {
-    file: File,
+pub struct BlobReader<R = File> {
+    file: R,
     path: PathBuf,
     state: State,
+}
+
+impl<R> BlobReader<R> {
+    pub(crate) fn new(file: R, path: PathBuf, descriptor: &Descriptor) -> Self {
+        let verifier = Verifier::new(&descriptor.digest, Some(descriptor.size));
+        Self { file, path, state: State::Reading(Box::new(verifier)) }
+    }
 }
 
 #[derive(Debug)]
@@ -267,7 +270,7 @@ enum State {
     Wrong(transship_spec::Error),
 }
 
-impl Read for BlobReader {
+impl<R: Read> Read for BlobReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);

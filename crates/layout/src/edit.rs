@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 use transship_spec::annotations::{CONTAINERD_NAME, REF_NAME};
 use transship_spec::{Descriptor, Digest, json};
 
 use crate::index::{Entry, Index, parse_entry};
-use crate::layout::{INDEX, Inner};
 use crate::names::{Glance, Name, Names, spelling, words};
 use crate::{Error, Result};
 
@@ -30,7 +30,8 @@ use crate::{Error, Result};
 /// ```
 #[derive(Debug)]
 pub struct IndexEdit<'a> {
-    inner: &'a Inner,
+    /// The file, for messages.
+    path: PathBuf,
     index: &'a Index,
     slots: Vec<Slot>,
     /// Made when the first change asks for it.
@@ -74,9 +75,9 @@ impl Lookup {
 }
 
 impl<'a> IndexEdit<'a> {
-    pub(crate) fn new(inner: &'a Inner, index: &'a Index) -> Self {
+    pub(crate) fn new(path: PathBuf, index: &'a Index) -> Self {
         let slots = std::iter::repeat_with(|| Slot::Kept).take(index.len()).collect();
-        Self { inner, index, slots, lookup: None, changed: false }
+        Self { path, index, slots, lookup: None, changed: false }
     }
 
     pub(crate) fn is_changed(&self) -> bool {
@@ -277,7 +278,7 @@ impl<'a> IndexEdit<'a> {
     }
 
     fn malformed(&self) -> impl Fn(transship_spec::Error) -> Error + use<> {
-        let path = self.inner.at(INDEX);
+        let path = self.path.clone();
         move |source| Error::Malformed { path: path.clone(), source }
     }
 

@@ -21,8 +21,8 @@ pub(crate) const INDEX: &str = "index.json";
 /// The name of the folder of blobs (IMG-01).
 pub(crate) const BLOBS: &str = "blobs";
 
-const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
-const EMPTY_INDEX: &[u8] =
+pub(crate) const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(crate) const EMPTY_INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
 /// More than any marker needs (IMG-04 lets it have fields of its own).
 pub(crate) const MAX_MARKER: u64 = 64 << 10;
@@ -369,16 +369,7 @@ impl Inner {
         if content.len() as u64 > MAX_MARKER {
             return Err(Error::Limit { what: "the size of oci-layout in bytes", limit: MAX_MARKER });
         }
-        json::validate(&content).map_err(|source| Error::Malformed { path: self.at(MARKER), source })?;
-        let members = json::members(&content, 0..content.len())
-            .map_err(|_| not("its oci-layout is not a JSON object".into()))?;
-        let version = members
-            .iter()
-            .find(|member| member.name == "imageLayoutVersion")
-            .ok_or_else(|| not("its oci-layout has no imageLayoutVersion".into()))?;
-        let version: String = serde_json::from_slice(&content[version.value.clone()])
-            .map_err(|_| not("the imageLayoutVersion in its oci-layout is not a text".into()))?;
-        if version == "1.0.0" { Ok(()) } else { Err(Error::Version { path: self.path.clone(), version }) }
+        check_marker(&content, &self.path)
     }
 
     /// Index and blobs must be there; whether they are well-formed is told when they are read.
@@ -426,4 +417,19 @@ impl Drop for Beside<'_> {
 /// Whether an error of opening says that nothing is there; also where a file stands in for a folder.
 pub(crate) fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
+/// Whether the content of `oci-layout` says that this is a layout that we know (IMG-02…04).
+pub(crate) fn check_marker(content: &[u8], path: &Path) -> Result<()> {
+    let not = |reason: &str| Error::NotALayout { path: path.to_owned(), reason: reason.to_owned() };
+    json::validate(content).map_err(|source| Error::Malformed { path: path.join(MARKER), source })?;
+    let members =
+        json::members(content, 0..content.len()).map_err(|_| not("its oci-layout is not a JSON object"))?;
+    let version = members
+        .iter()
+        .find(|member| member.name == "imageLayoutVersion")
+        .ok_or_else(|| not("its oci-layout has no imageLayoutVersion"))?;
+    let version: String = serde_json::from_slice(&content[version.value.clone()])
+        .map_err(|_| not("the imageLayoutVersion in its oci-layout is not a text"))?;
+    if version == "1.0.0" { Ok(()) } else { Err(Error::Version { path: path.to_owned(), version }) }
 }

@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod archive;
 mod blobs;
 mod build;
 pub mod check;
@@ -49,6 +50,7 @@ mod session;
 mod source;
 mod verified;
 
+pub use archive::Archive;
 pub use blobs::{BlobFile, BlobReader};
 pub use build::NewLayout;
 pub use dir::Links;

@@ -5,13 +5,14 @@
 //! and manifests lead to; `NAME@DIGEST`, whose digest decides.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use transship_spec::{Descriptor, Digest, Reference, platform, split_digest};
 
 use crate::index::{Entry, Index};
 use crate::layout::INDEX;
 use crate::names::{Names, full_reference, is_about_a_digest, spelling, words};
-use crate::{Error, Layout, Result, graph};
+use crate::{Error, Layout, Result, Source, graph, read_document};
 
 /// More documents than these are not read to find out what a layout without a named reference is about.
 const MAX_GUESSES: usize = 64;
@@ -25,19 +26,8 @@ impl Layout {
     /// [`Error::NoSuchReference`], [`Error::Ambiguous`] when entries with different content answer to it (see
     /// [`Layout::resolve_all`]), [`Error::NoDefault`], and what reading the index gives.
     pub fn resolve(&self, reference: Option<&str>) -> Result<Entry> {
-        let entries = self.resolve_all(reference)?;
-        let mut distinct = HashSet::new();
-        let candidates =
-            entries.iter().filter(|entry| distinct.insert(&entry.descriptor.digest)).collect::<Vec<_>>();
-        match (candidates.as_slice(), reference) {
-            (&[entry], _) => Ok(entry.clone()),
-            (several, Some(reference)) => Err(Error::Ambiguous {
-                path: self.path().to_owned(),
-                reference: reference.to_owned(),
-                candidates: several.iter().take(MAX_CANDIDATES).map(|entry| distinction(entry)).collect(),
-            }),
-            (_, None) => Err(Error::NoDefault { path: self.path().to_owned(), candidates: Vec::new() }),
-        }
+        let (index, _) = Index::load(&self.0)?;
+        self.resolver(&index).resolve(reference)
     }
 
     /// All entries that a reference names, at least one: several where a layout lists an image's platforms one by one
@@ -47,43 +37,78 @@ impl Layout {
     /// [`Error::NoSuchReference`], [`Error::NoDefault`], and what reading the index gives.
     pub fn resolve_all(&self, reference: Option<&str>) -> Result<Vec<Entry>> {
         let (index, _) = Index::load(&self.0)?;
-        match reference {
-            Some(reference) => self.named(&index, reference),
-            None => self.only(&index).map(|entry| vec![entry]),
+        self.resolver(&index).resolve_all(reference)
+    }
+
+    pub(crate) fn resolver<'a>(&'a self, index: &'a Index) -> Resolver<'a> {
+        Resolver { path: self.path(), source: self, index }
+    }
+}
+
+/// An index, and the content that it lists: in a folder or in an archive.
+#[derive(Clone, Copy)]
+pub(crate) struct Resolver<'a> {
+    /// The layout or archive, for messages.
+    pub(crate) path: &'a Path,
+    pub(crate) source: &'a dyn Source,
+    pub(crate) index: &'a Index,
+}
+
+impl Resolver<'_> {
+    pub(crate) fn resolve(self, reference: Option<&str>) -> Result<Entry> {
+        let entries = self.resolve_all(reference)?;
+        let mut distinct = HashSet::new();
+        let candidates =
+            entries.iter().filter(|entry| distinct.insert(&entry.descriptor.digest)).collect::<Vec<_>>();
+        match (candidates.as_slice(), reference) {
+            (&[entry], _) => Ok(entry.clone()),
+            (several, Some(reference)) => Err(Error::Ambiguous {
+                path: self.path.to_owned(),
+                reference: reference.to_owned(),
+                candidates: several.iter().take(MAX_CANDIDATES).map(|entry| distinction(entry)).collect(),
+            }),
+            (_, None) => Err(Error::NoDefault { path: self.path.to_owned(), candidates: Vec::new() }),
         }
     }
 
-    fn named(&self, index: &Index, reference: &str) -> Result<Vec<Entry>> {
+    pub(crate) fn resolve_all(self, reference: Option<&str>) -> Result<Vec<Entry>> {
+        match reference {
+            Some(reference) => self.named(reference),
+            None => self.only().map(|entry| vec![entry]),
+        }
+    }
+
+    fn named(self, reference: &str) -> Result<Vec<Entry>> {
         if let Some(position) = reference.strip_prefix('@').and_then(|n| n.parse::<usize>().ok()) {
-            return match position < index.len() {
-                true => Ok(vec![self.view(index, position)?]),
-                false => Err(self.unknown(index, reference)),
+            return match position < self.index.len() {
+                true => Ok(vec![self.view(position)?]),
+                false => Err(self.unknown(reference)),
             };
         }
-        let found = self.by_name(index, reference)?;
+        let found = self.by_name(reference)?;
         if !found.is_empty() {
             return Ok(found);
         }
         if let Ok(digest) = Digest::parse(reference) {
-            return self.by_digest(index, &digest)?.ok_or_else(|| self.unknown(index, reference));
+            return self.by_digest(&digest)?.ok_or_else(|| self.unknown(reference));
         }
         if let Some((_, digest)) = split_digest(reference)
-            && let Some(found) = self.by_digest(index, &digest)?
+            && let Some(found) = self.by_digest(&digest)?
         {
             return Ok(found);
         }
-        Err(self.unknown(index, reference))
+        Err(self.unknown(reference))
     }
 
-    fn by_name(&self, index: &Index, reference: &str) -> Result<Vec<Entry>> {
+    fn by_name(self, reference: &str) -> Result<Vec<Entry>> {
         let texts: Vec<_> = match reference.rsplit_once(['/', ':']) {
             // A tag that is meant where none is written is looked for by what stands before it.
             Some((path, "latest")) => vec!["latest", path.rsplit(['/', ':']).next().unwrap_or(path)],
             _ => words(reference).take(1).collect(),
         };
         let mut glances = Vec::new();
-        for position in index.mentioning(&texts) {
-            if let Some(glance) = index.glance(position) {
+        for position in self.index.mentioning(&texts) {
+            if let Some(glance) = self.index.glance(position) {
                 glances.push((position, glance.names()));
             }
         }
@@ -96,8 +121,7 @@ impl Layout {
         ];
         for tier in tiers {
             let fitting = glances.iter().filter(|(_, names)| tier(names));
-            let entries =
-                fitting.map(|(position, _)| self.view(index, *position)).collect::<Result<Vec<_>>>()?;
+            let entries = fitting.map(|(position, _)| self.view(*position)).collect::<Result<Vec<_>>>()?;
             if !entries.is_empty() {
                 return Ok(entries);
             }
@@ -105,24 +129,24 @@ impl Layout {
         Ok(Vec::new())
     }
 
-    fn by_digest(&self, index: &Index, digest: &Digest) -> Result<Option<Vec<Entry>>> {
+    fn by_digest(self, digest: &Digest) -> Result<Option<Vec<Entry>>> {
         let text = digest.to_string();
-        for position in index.mentioning(&[&text]) {
-            if index.glance(position).is_some_and(|glance| glance.digest == text) {
-                return Ok(Some(vec![self.view(index, position)?]));
+        for position in self.index.mentioning(&[&text]) {
+            if self.index.glance(position).is_some_and(|glance| glance.digest == text) {
+                return Ok(Some(vec![self.view(position)?]));
             }
         }
-        let roots = self.views(index)?;
-        let found = graph::find(self, roots.iter().map(|entry| &entry.descriptor), digest)?;
-        Ok(found.map(|descriptor| vec![Entry::new(index.len(), without_names(descriptor))]))
+        let roots = self.views()?;
+        let found = graph::find(self.source, roots.iter().map(|entry| &entry.descriptor), digest)?;
+        Ok(found.map(|descriptor| vec![Entry::new(self.index.len(), without_names(descriptor))]))
     }
 
     /// The only entry that stands for itself.
-    fn only(&self, index: &Index) -> Result<Entry> {
-        if index.len() == 1 {
-            return self.view(index, 0);
+    fn only(self) -> Result<Entry> {
+        if self.index.len() == 1 {
+            return self.view(0);
         }
-        let mut candidates = self.views(index)?;
+        let mut candidates = self.views()?;
         candidates.retain(|entry| !platform::is_attestation(&entry.descriptor) && !names_a_digest(entry));
         if candidates.len() <= MAX_GUESSES {
             candidates.retain(|entry| !self.is_referrer(entry));
@@ -139,30 +163,32 @@ impl Layout {
         match <[Entry; 1]>::try_from(distinct) {
             Ok([entry]) => Ok(entry),
             Err(several) => Err(Error::NoDefault {
-                path: self.path().to_owned(),
+                path: self.path.to_owned(),
                 candidates: several.iter().take(MAX_CANDIDATES).map(Entry::label).collect(),
             }),
         }
     }
 
     /// Whether an entry is a manifest with a subject. What cannot be read is taken for what it seems.
-    fn is_referrer(&self, entry: &Entry) -> bool {
+    fn is_referrer(self, entry: &Entry) -> bool {
         entry.descriptor.media_type.is_document()
-            && self.read_document(&entry.descriptor).is_ok_and(|document| document.subject().is_some())
+            && read_document(self.source, &entry.descriptor)
+                .is_ok_and(|document| document.subject().is_some())
     }
 
-    fn view(&self, index: &Index, position: usize) -> Result<Entry> {
-        index.entry(position).map_err(|source| Error::Malformed { path: self.0.at(INDEX), source })
+    fn view(self, position: usize) -> Result<Entry> {
+        self.index.entry(position).map_err(|source| Error::Malformed { path: self.path.join(INDEX), source })
     }
 
-    pub(crate) fn views(&self, index: &Index) -> Result<Vec<Entry>> {
-        (0..index.len()).map(|position| self.view(index, position)).collect()
+    pub(crate) fn views(self) -> Result<Vec<Entry>> {
+        (0..self.index.len()).map(|position| self.view(position)).collect()
     }
 
-    fn unknown(&self, index: &Index, reference: &str) -> Error {
-        let entries = (0..index.len().min(MAX_CANDIDATES)).filter_map(|position| index.entry(position).ok());
+    fn unknown(self, reference: &str) -> Error {
+        let entries =
+            (0..self.index.len().min(MAX_CANDIDATES)).filter_map(|position| self.index.entry(position).ok());
         Error::NoSuchReference {
-            path: self.path().to_owned(),
+            path: self.path.to_owned(),
             reference: reference.to_owned(),
             candidates: entries.map(|entry| entry.label()).collect(),
         }

@@ -251,7 +251,7 @@ impl Drop for Session {
 fn save<R>(inner: &Inner, change: &mut impl FnMut(&mut IndexEdit<'_>) -> Result<R>) -> Result<R> {
     for _ in 0..MERGES {
         let (index, before) = Index::load(inner)?;
-        let mut edit = IndexEdit::new(inner, &index);
+        let mut edit = IndexEdit::new(inner.at(INDEX), &index);
         let result = change(&mut edit)?;
         if !edit.is_changed() {
             return Ok(result);

@@ -1,0 +1,172 @@
+//! What `docker save` wrote before Docker 25, seen as the layout that it stands for (IMG-159).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use transship_codec::{Detected, MAGIC_LEN, detect};
+use transship_spec::{Descriptor, Digest, Hasher, ImageConfig, Manifest, MediaType, Reference};
+
+use super::read::{Contents, DOCKER_MANIFEST, Section, Spot, small};
+use super::tar::{self, What};
+use super::write::edit_text;
+use crate::index::Index;
+use crate::layout::{EMPTY_INDEX, INDEX};
+use crate::{Error, Name, Result};
+
+/// The largest `manifest.json`, in bytes.
+pub(super) const MAX_MANIFEST: u64 = 16 << 20;
+/// The largest config, in bytes.
+const MAX_CONFIG: u64 = 8 << 20;
+
+/// One image of `manifest.json`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+/// Makes the index, and the manifests that it lists; their content joins `contents`.
+pub(super) fn layout(file: &File, path: &Path, manifest: &[u8], contents: &mut Contents) -> Result<Index> {
+    let wrong = |source| Error::Malformed { path: path.join(DOCKER_MANIFEST), source };
+    let not = |reason: String| wrong(transship_spec::Error::Document { what: DOCKER_MANIFEST, reason });
+    transship_spec::json::validate(manifest).map_err(wrong)?;
+    let saved: Vec<Saved> = serde_json::from_slice(manifest).map_err(|error| not(error.to_string()))?;
+    let file = &Arc::new(file.try_clone().map_err(Error::storage("reading", path))?);
+    let mut images = Images { file, path, members: members(file, path, &saved)?, contents };
+    let mut roots = Vec::new();
+    for image in &saved {
+        roots.push((images.enter(image)?, image.repo_tags.as_deref().unwrap_or_default()));
+    }
+    let empty = Index::parse(EMPTY_INDEX.to_vec()).map_err(wrong)?;
+    let text = edit_text(path.join(INDEX), &empty, |index| {
+        for (descriptor, tags) in &roots {
+            if tags.is_empty() {
+                index.add(descriptor)?;
+            }
+            for tag in *tags {
+                let reference = Reference::parse(tag).map_err(wrong)?;
+                index.set(&Name::full(&reference.or_latest()), descriptor)?;
+            }
+        }
+        Ok(())
+    })?;
+    Index::parse(text).map_err(wrong)
+}
+
+/// Where the members lie that the images name.
+fn members(file: &File, path: &Path, saved: &[Saved]) -> Result<HashMap<String, Spot>> {
+    let mut members: HashMap<String, Option<Spot>> = HashMap::new();
+    for image in saved {
+        for name in std::iter::once(&image.config).chain(image.layers.iter().flatten()) {
+            members.extend(tar::normal(name.as_bytes()).map(|name| (name, None)));
+        }
+    }
+    tar::scan(file, path, &mut |member| {
+        let name = tar::normal(member.name).filter(|_| member.what != What::Folder);
+        if let Some(known) = name.and_then(|name| members.get_mut(&name)) {
+            // As for tar: the last of one name counts. What it holds is verified by its digest.
+            *known = Some(match member.what {
+                What::File => Spot::File { at: member.at, size: member.size },
+                what => Spot::Wrong(what),
+            });
+        }
+        Ok(())
+    })?;
+    Ok(members.into_iter().filter_map(|(name, spot)| Some((name, spot?))).collect())
+}
+
+struct Images<'a> {
+    file: &'a Arc<File>,
+    path: &'a Path,
+    members: HashMap<String, Spot>,
+    contents: &'a mut Contents,
+}
+
+impl Images<'_> {
+    /// Makes the manifest of an image; it, its config and its layers become blobs.
+    fn enter(&mut self, image: &Saved) -> Result<Descriptor> {
+        let spot = self.member(&image.config)?.clone();
+        let bytes = small(self.file, self.path, &image.config, &spot, MAX_CONFIG)?;
+        let wrong = |source| Error::Malformed { path: self.path.join(&image.config), source };
+        let config = ImageConfig::parse(&bytes).map_err(wrong)?;
+        let layers = image.layers.as_deref().unwrap_or_default();
+        if layers.len() != config.diff_ids.len() {
+            return Err(self.malformed(format!(
+                "the image {} has {} layers, and its config speaks of {}",
+                transship_spec::quote(&image.config),
+                layers.len(),
+                config.diff_ids.len()
+            )));
+        }
+        let digest = Digest::sha256(&bytes);
+        let described = Descriptor::new(MediaType::OCI_CONFIG, digest.clone(), bytes.len() as u64);
+        self.contents.blobs.insert(digest, spot);
+        let mut listed = Vec::new();
+        for (name, diff_id) in layers.iter().zip(&config.diff_ids) {
+            listed.push(self.layer(name, diff_id)?);
+        }
+        let manifest = Manifest::new(described, listed).to_document().map_err(wrong)?;
+        let made = Spot::Made(Arc::new(manifest.bytes().to_vec()));
+        self.contents.blobs.insert(manifest.digest().clone(), made);
+        let mut descriptor = manifest.descriptor();
+        descriptor.platform = Some(config.platform);
+        Ok(descriptor)
+    }
+
+    /// A layer. Docker writes a layer that several images have once, and links to it: it is known by its diff ID then.
+    fn layer(&mut self, name: &str, diff_id: &Digest) -> Result<Descriptor> {
+        let spot = self.member(name)?.clone();
+        let (at, size) = match (&spot, self.contents.blobs.get(diff_id)) {
+            (Spot::File { at, size }, _) => (*at, *size),
+            (_, Some(Spot::File { size, .. })) => {
+                return Ok(Descriptor::new(MediaType::OCI_LAYER_TAR, diff_id.clone(), *size));
+            }
+            _ => {
+                let what = "a link, and links in archives are never followed";
+                return Err(Error::Unsafe { path: self.path.join(name), what });
+            }
+        };
+        let reading = || Error::storage("reading", self.path.join(name));
+        let mut magic = Vec::new();
+        let section = Section::of(self.file, at, size);
+        section.clone().take(MAGIC_LEN as u64).read_to_end(&mut magic).map_err(reading())?;
+        let (media_type, digest) = match detect(&magic) {
+            Detected::Gzip => (MediaType::OCI_LAYER_GZIP, hash(section).map_err(reading())?),
+            Detected::Zstd => (MediaType::OCI_LAYER_ZSTD, hash(section).map_err(reading())?),
+            _ => (MediaType::OCI_LAYER_TAR, diff_id.clone()),
+        };
+        self.contents.blobs.insert(digest.clone(), spot);
+        Ok(Descriptor::new(media_type, digest, size))
+    }
+
+    fn member(&self, name: &str) -> Result<&Spot> {
+        let found = tar::normal(name.as_bytes()).and_then(|name| self.members.get(&name));
+        found.ok_or_else(|| {
+            self.malformed(format!("it names {}, which is not there", transship_spec::quote(name)))
+        })
+    }
+
+    fn malformed(&self, reason: String) -> Error {
+        let source = transship_spec::Error::Document { what: DOCKER_MANIFEST, reason };
+        Error::Malformed { path: self.path.join(DOCKER_MANIFEST), source }
+    }
+}
+
+fn hash(mut section: Section) -> std::io::Result<Digest> {
+    let mut hasher = Hasher::sha256();
+    let mut piece = vec![0; 256 << 10];
+    loop {
+        match section.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&piece[..count]),
+        }
+    }
+}
