@@ -1,20 +1,21 @@
-//! Content that is there, in a layout or in a registry: one way to look at both.
+//! Content that is there, in a layout, an archive or a registry: one way to look at all of them.
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use transship_layout::{Entry, Layout};
+use transship_layout::{Entry, read_document};
 use transship_registry::{Repository, TagOrDigest};
 use transship_spec::{
     Descriptor, Digest, Document, ImageConfig, Kind, MediaType, Platform, Reference, Tag, platform, quote,
     split_digest,
 };
 
-use crate::args::{NetworkFlags, Reading, Writing};
+use crate::args::{NetworkFlags, Reading};
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::local::Stock;
 use crate::network::Network;
 use crate::place::{Made, Place};
 
@@ -24,7 +25,7 @@ const MAX_CONFIG: u64 = 8 << 20;
 /// A place that is read from.
 #[derive(Debug)]
 pub(crate) enum Content {
-    Layout { layout: Layout, reference: Option<String> },
+    Local { stock: Stock, reference: Option<String> },
     Registry { network: Box<Network>, repository: Repository, reference: Reference },
 }
 
@@ -36,10 +37,12 @@ impl Content {
         reading: &Reading,
         flags: &NetworkFlags,
     ) -> Result<Self, Failure> {
+        if let Some(stock) = Stock::open(place, reading)? {
+            return Ok(Self::Local { stock, reference: place.reference().map(str::to_owned) });
+        }
         match place {
-            Place::Layout { path, reference } => {
-                let layout = crate::local::options(reading, &Writing::default()).open_read_only(path)?;
-                Ok(Self::Layout { layout, reference: reference.clone() })
+            Place::Layout { .. } | Place::Archive { .. } => {
+                Err(Failure::new(Kind::Unexpected, format!("{place} was not opened")))
             }
             Place::Registry(reference) => {
                 let network = Network::open(context, flags, &[reference.registry()])?;
@@ -64,9 +67,9 @@ impl Content {
     /// What the location names; its member for `wanted` if it is an index.
     pub(crate) fn resolve(&self, wanted: Option<&Platform>) -> Result<Descriptor, Failure> {
         let descriptor = match (self, wanted) {
-            (Self::Layout { layout, reference }, None) => layout.resolve(reference.as_deref())?.descriptor,
-            (Self::Layout { layout, reference }, Some(wanted)) => {
-                one_of(layout.resolve_all(reference.as_deref())?, wanted, layout, reference.as_deref())?
+            (Self::Local { stock, reference }, None) => stock.resolve(reference.as_deref())?.descriptor,
+            (Self::Local { stock, reference }, Some(wanted)) => {
+                one_of(stock.resolve_all(reference.as_deref())?, wanted, stock, reference.as_deref())?
             }
             (Self::Registry { network, repository, reference }, _) => {
                 let which = which(reference);
@@ -103,7 +106,7 @@ impl Content {
     /// A manifest or index, verified.
     pub(crate) fn document(&self, descriptor: &Descriptor) -> Result<Document, Failure> {
         match self {
-            Self::Layout { layout, .. } => Ok(layout.read_document(descriptor)?),
+            Self::Local { stock, .. } => Ok(read_document(stock.source(), descriptor)?),
             Self::Registry { network, repository, .. } => {
                 let manifest = network.block_on(repository.manifest_get_exact(descriptor))?;
                 Ok(Document::verify(manifest.bytes, descriptor)?)
@@ -115,7 +118,7 @@ impl Content {
     pub(crate) fn documents(&self, descriptors: &[&Descriptor]) -> Result<Vec<Document>, Failure> {
         const AT_ONCE: usize = 8;
         match self {
-            Self::Layout { .. } => descriptors.iter().map(|descriptor| self.document(descriptor)).collect(),
+            Self::Local { .. } => descriptors.iter().map(|descriptor| self.document(descriptor)).collect(),
             Self::Registry { network, repository, .. } => network.block_on(async {
                 let get = |descriptor: &&Descriptor| {
                     let descriptor = (*descriptor).clone();
@@ -161,12 +164,12 @@ impl Content {
         mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         match self {
-            Self::Layout { layout, .. } => {
-                let mut reader = layout.open_blob(descriptor)?;
+            Self::Local { stock, .. } => {
+                let mut reader = stock.source().open(descriptor)?;
                 let mut piece = vec![0; 256 << 10];
                 loop {
                     let read = reader.read(&mut piece);
-                    let failed = |error| transship_layout::Error::from_io(error, "reading", layout.path());
+                    let failed = |error| transship_layout::Error::from_io(error, "reading", stock.path());
                     match read.map_err(failed)? {
                         0 => return Ok(()),
                         length => take(&piece[..length])?,
@@ -187,9 +190,9 @@ impl Content {
     pub(crate) fn blob_named(&self) -> Result<Descriptor, Failure> {
         let missing = |digest: &Digest| Failure::new(Kind::NotFound, format!("there is no blob {digest}"));
         match self {
-            Self::Layout { layout, reference } => {
+            Self::Local { stock, reference } => {
                 let digest = reference.as_deref().and_then(digest_of).ok_or_else(no_digest)?;
-                let size = layout.size(&digest)?.ok_or_else(|| missing(&digest))?;
+                let size = stock.source().size(&digest)?.ok_or_else(|| missing(&digest))?;
                 Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
             }
             Self::Registry { network, repository, reference } => {
@@ -212,8 +215,8 @@ impl Content {
     /// What refers to this content.
     pub(crate) fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, Failure> {
         match self {
-            Self::Layout { layout, .. } => {
-                Ok(transship_layout::graph::referrers_of(layout)?.of(subject).to_vec())
+            Self::Local { stock, .. } => {
+                Ok(transship_layout::graph::referrers_of(stock.source())?.of(subject).to_vec())
             }
             Self::Registry { network, repository, .. } => {
                 network.block_on(repository.referrers(subject, None))
@@ -224,7 +227,9 @@ impl Content {
     /// Whether content that is named somewhere is known to be missing.
     pub(crate) fn is_missing(&self, descriptor: &Descriptor) -> Result<bool, Failure> {
         match self {
-            Self::Layout { layout, .. } => Ok(!layout.has(descriptor)?),
+            Self::Local { stock, .. } => {
+                Ok(stock.source().size(&descriptor.digest)? != Some(descriptor.size))
+            }
             Self::Registry { .. } => Ok(false),
         }
     }
@@ -254,7 +259,7 @@ fn no_digest() -> Failure {
 fn one_of(
     entries: Vec<Entry>,
     wanted: &Platform,
-    layout: &Layout,
+    stock: &Stock,
     reference: Option<&str>,
 ) -> Result<Descriptor, Failure> {
     let descriptors: Vec<Descriptor> = entries.into_iter().map(|entry| entry.descriptor).collect();
@@ -262,7 +267,7 @@ fn one_of(
         [only] => Ok(only.clone()),
         several => match platform::select(several, wanted) {
             Some(found) => Ok(found.clone()),
-            None => Ok(layout.resolve(reference)?.descriptor),
+            None => Ok(stock.resolve(reference)?.descriptor),
         },
     }
 }
@@ -281,6 +286,7 @@ impl Sink {
             Place::Layout { path, reference } => {
                 Self::Layout { path: path.clone(), reference: reference.clone() }
             }
+            Place::Archive { .. } => return Err(place.unchanged("is copied to, or packed to")),
             Place::Registry(reference) => {
                 let network = Network::open(context, flags, &[reference.registry()])?;
                 let repository = network.repository(reference)?.for_writing();

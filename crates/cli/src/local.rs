@@ -4,12 +4,15 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
-use transship_layout::{Error, Layout, LayoutOptions, NewLayout};
+use transship_layout::archive::ArchiveOptions;
+use transship_layout::{Archive, Entry, Error, Layout, LayoutOptions, NewLayout, Source};
+use transship_spec::Location;
 
 use crate::args::{Durability, Links, Reading, Writing};
 use crate::context::Context;
 use crate::exit::{Failure, Meaning};
 use crate::interrupt::AtExit;
+use crate::place::{Form, Place, is_pipe};
 
 /// How layouts are opened.
 pub(crate) fn options(reading: &Reading, writing: &Writing) -> LayoutOptions {
@@ -23,6 +26,82 @@ pub(crate) fn options(reading: &Reading, writing: &Writing) -> LayoutOptions {
         Durability::None => transship_layout::Durability::None,
     };
     Layout::options().links(links).durability(durability).single_writer(writing.single_writer)
+}
+
+/// How archives are opened. What must be kept in a temporary file goes where the system has those.
+pub(crate) fn archives(writing: &Writing) -> ArchiveOptions {
+    let durability = match writing.durability {
+        Durability::Full => transship_layout::Durability::Full,
+        Durability::None => transship_layout::Durability::None,
+    };
+    Archive::options().spool(std::env::temp_dir()).durability(durability)
+}
+
+/// A layout or an archive that is read.
+#[derive(Debug)]
+pub(crate) enum Stock {
+    Layout(Layout),
+    Archive(Archive, Form),
+}
+
+impl Stock {
+    /// Opens what is on this machine; nothing for a registry.
+    pub(crate) fn open(place: &Place, reading: &Reading) -> Result<Option<Self>, Failure> {
+        Ok(Some(match place {
+            Place::Registry(_) => return Ok(None),
+            Place::Layout { path, .. } => {
+                Self::Layout(options(reading, &Writing::default()).open_read_only(path)?)
+            }
+            Place::Archive { path, form, .. } => Self::Archive(open_archive(path)?, *form),
+        }))
+    }
+
+    pub(crate) fn source(&self) -> &dyn Source {
+        match self {
+            Self::Layout(layout) => layout,
+            Self::Archive(archive, _) => archive,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Layout(layout) => layout.path(),
+            Self::Archive(archive, _) => archive.path(),
+        }
+    }
+
+    /// Something in it, as it can be typed.
+    pub(crate) fn location(&self, reference: Option<String>) -> Location {
+        let path = self.path().to_owned();
+        match self {
+            Self::Layout(_) => Location::Layout { path, reference },
+            Self::Archive(_, Form::Oci) => Location::Archive { path, reference },
+            Self::Archive(_, Form::Docker) => Location::DockerArchive { path, reference },
+        }
+    }
+
+    pub(crate) fn resolve(&self, reference: Option<&str>) -> Result<Entry, Error> {
+        match self {
+            Self::Layout(layout) => layout.resolve(reference),
+            Self::Archive(archive, _) => archive.resolve(reference),
+        }
+    }
+
+    pub(crate) fn resolve_all(&self, reference: Option<&str>) -> Result<Vec<Entry>, Error> {
+        match self {
+            Self::Layout(layout) => layout.resolve_all(reference),
+            Self::Archive(archive, _) => archive.resolve_all(reference),
+        }
+    }
+}
+
+/// Opens an archive; one from a pipe is kept in a temporary file.
+pub(crate) fn open_archive(path: &Path) -> Result<Archive, Failure> {
+    let options = archives(&Writing::default());
+    Ok(match is_pipe(path) {
+        true => options.read(std::io::stdin().lock(), path)?,
+        false => options.open(path)?,
+    })
 }
 
 /// A layout that is written to. One that was not there is made beside its place, and appears when all is done; dropped
@@ -122,6 +201,9 @@ impl Meaning for Error {
 }
 
 /// A path as a location.
-fn location(path: &Path) -> transship_spec::Location {
-    transship_spec::Location::Layout { path: path.to_owned(), reference: None }
+fn location(path: &Path) -> Location {
+    match is_pipe(path) || path.is_file() {
+        true => Location::Archive { path: path.to_owned(), reference: None },
+        false => Location::Layout { path: path.to_owned(), reference: None },
+    }
 }

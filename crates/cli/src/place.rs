@@ -11,8 +11,24 @@ use crate::exit::Failure;
 pub(crate) enum Place {
     /// A layout in a folder, and what in it.
     Layout { path: PathBuf, reference: Option<String> },
+    /// An archive, and what in it.
+    Archive { path: PathBuf, reference: Option<String>, form: Form },
     /// A repository of a registry, and what in it.
     Registry(Reference),
+}
+
+/// How an archive is written. Reading tells by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// An image layout.
+    Oci,
+    /// What `docker load` takes, which is a layout, too.
+    Docker,
+}
+
+/// The path that stands for a pipe.
+pub(crate) fn is_pipe(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 impl Place {
@@ -29,23 +45,47 @@ impl Place {
                 Ok(Self::Registry(reference))
             }
             Location::Path(path) => of_path(text, path, made),
-            Location::Archive { path, .. } => Err(archive(&path, "oci-archive")),
-            Location::DockerArchive { path, .. } => Err(archive(&path, "docker-archive")),
+            Location::Archive { path, reference } => {
+                check_digest(&path, reference.as_deref())?;
+                Ok(Self::Archive { path, reference, form: Form::Oci })
+            }
+            Location::DockerArchive { path, reference } => {
+                check_digest(&path, reference.as_deref())?;
+                Ok(Self::Archive { path, reference, form: Form::Docker })
+            }
         }
     }
 
     /// The registry that it lies on.
     pub(crate) fn registry(&self) -> Option<&str> {
         match self {
-            Self::Layout { .. } => None,
+            Self::Layout { .. } | Self::Archive { .. } => None,
             Self::Registry(reference) => Some(reference.registry()),
         }
+    }
+
+    /// What of it is meant, on this machine.
+    pub(crate) fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Layout { reference, .. } | Self::Archive { reference, .. } => reference.as_deref(),
+            Self::Registry(_) => None,
+        }
+    }
+
+    /// An archive is written as a whole: it cannot be changed piece by piece.
+    pub(crate) fn unchanged(&self, instead: &str) -> Failure {
+        Failure::new(Kind::Unsupported, format!("an archive is written as a whole: it {instead}"))
+            .hint(format!("transship copy {self} oci:DIR makes a layout of it, which can be changed"))
     }
 
     /// As it can be typed again.
     pub(crate) fn location(&self) -> Location {
         match self.clone() {
             Self::Layout { path, reference } => Location::Layout { path, reference },
+            Self::Archive { path, reference, form: Form::Oci } => Location::Archive { path, reference },
+            Self::Archive { path, reference, form: Form::Docker } => {
+                Location::DockerArchive { path, reference }
+            }
             Self::Registry(reference) => Location::Registry(reference),
         }
     }
@@ -85,7 +125,7 @@ fn check_digest(path: &Path, reference: Option<&str>) -> Result<(), Failure> {
 fn of_path(text: &str, path: PathBuf, made: Made) -> Result<Place, Failure> {
     match std::fs::metadata(&path) {
         Ok(meta) if meta.is_dir() => Ok(Place::Layout { path, reference: None }),
-        Ok(meta) if meta.is_file() => Err(archive(&path, "oci-archive")),
+        Ok(meta) if meta.is_file() => Ok(Place::Archive { path, reference: None, form: Form::Oci }),
         Ok(_) => Err(Failure::new(Kind::Invalid, format!("{} is neither a folder nor a file", quote(text)))),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::io(quote(text), &error)),
         Err(_) => match text.split_once(':') {
@@ -94,7 +134,7 @@ fn of_path(text: &str, path: PathBuf, made: Made) -> Result<Place, Failure> {
                     .hint(format!("type oci:{folder}:{rest}")))
             }
             _ if made == Made::Now && !looks_like_tar(&path) => Ok(Place::Layout { path, reference: None }),
-            _ if made == Made::Now => Err(archive(&path, "oci-archive")),
+            _ if made == Made::Now => Ok(Place::Archive { path, reference: None, form: Form::Oci }),
             _ => Err(Failure::new(Kind::NotFound, format!("there is no {}", quote(text)))),
         },
     }
@@ -103,19 +143,6 @@ fn of_path(text: &str, path: PathBuf, made: Made) -> Result<Place, Failure> {
 fn looks_like_tar(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     [".tar", ".tgz", ".tar.gz", ".tar.zst"].iter().any(|end| name.ends_with(end))
-}
-
-/// Archives are to come; until then this is the way.
-fn archive(path: &Path, form: &str) -> Failure {
-    let path = path.display();
-    let failure =
-        Failure::new(Kind::Unsupported, format!("{path} is an archive, and archives cannot be used yet"));
-    match form {
-        "docker-archive" => {
-            failure.hint(format!("skopeo copy docker-archive:{path} oci:DIR makes a layout of it"))
-        }
-        _ => failure.hint(format!("mkdir DIR && tar -xf {path} -C DIR makes a layout of it: oci:DIR")),
-    }
 }
 
 /// A word without a prefix that is also a path here could mean either.
@@ -167,10 +194,11 @@ mod tests {
         let found = Place::find(text, Made::Before).unwrap();
         assert_eq!(found, Place::Layout { path: folder.path().into(), reference: None });
         std::fs::write(folder.path().join("a.tar"), "").unwrap();
-        let failure = Place::find(&format!("{text}/a.tar"), Made::Before).unwrap_err();
-        assert_eq!(failure.code(), 12);
-        assert!(hint(&failure).contains("tar -xf"), "{failure:?}");
-        assert_eq!(Place::find(&format!("{text}/new.tar.zst"), Made::Now).unwrap_err().code(), 12);
+        for (name, made) in [("a.tar", Made::Before), ("new.tar", Made::Now)] {
+            let found = Place::find(&format!("{text}/{name}"), made).unwrap();
+            let path = folder.path().join(name);
+            assert_eq!(found, Place::Archive { path, reference: None, form: Form::Oci });
+        }
         assert_eq!(Place::find(&format!("{text}/no"), Made::Before).unwrap_err().code(), 3);
         assert!(Place::find(&format!("{text}/no"), Made::Now).is_ok());
     }
@@ -181,15 +209,6 @@ mod tests {
         let text = format!("{}:v1", folder.path().display());
         let failure = Place::find(&text, Made::Before).unwrap_err();
         assert_eq!((failure.code(), hint(&failure)), (2, &*format!("type oci:{text}")));
-    }
-
-    #[test]
-    fn archives_say_what_works_today() {
-        for text in ["oci-archive:a.tar:v1", "docker-archive:a.tar"] {
-            let failure = Place::find(text, Made::Before).unwrap_err();
-            assert_eq!(failure.code(), 12, "{text}");
-            assert!(!hint(&failure).is_empty(), "{text}");
-        }
     }
 
     #[test]

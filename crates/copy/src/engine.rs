@@ -16,10 +16,9 @@ use transship_spec::{Descriptor, Document};
 use crate::endpoint::{Offer, Place, Role, Session};
 use crate::events::Placed;
 use crate::graph::{Node, NodeId, State};
-use crate::names::Name;
 use crate::plan::{Options, Plan};
 use crate::report::{Failure, LeftOut, Moved, Report, RootReport, Status, Why};
-use crate::survey::{Root, Survey, read_from};
+use crate::survey::{Root, Survey, intent, read_from};
 use crate::{Error, Result};
 
 /// An outcome that many wait for.
@@ -60,7 +59,7 @@ impl Run {
             // Where nothing can come of it, nothing is touched.
             let is_needed = survey.roots.iter().any(|root| root.to == at && root.node.is_some());
             let session = match is_needed {
-                true => survey.source(spot.endpoint).begin().await.map_err(Arc::new),
+                true => survey.source(spot.endpoint).begin(survey.intent(at)).await.map_err(Arc::new),
                 false => Err(Arc::new(Error::Stopped)),
             };
             sessions.push(session);
@@ -172,11 +171,7 @@ impl Run {
         };
         let (spot, session) = (root.to, self.session(root.to)?);
         let is_local = self.survey.destination(spot).is_local();
-        let role = match (&root.why, &root.name) {
-            (Why::Referrer(_), _) => Role::Referrer,
-            (_, Name::Digest) if !is_local => Role::ByDigest(descriptor.clone()),
-            (_, name) => Role::Named(name.clone(), descriptor.clone()),
-        };
+        let role = intent::role(root, descriptor, is_local);
         if root.is_there && !is_local {
             self.place(spot, id).await?;
             return Ok(Status::Present);
@@ -186,9 +181,7 @@ impl Run {
             session.keep(&role).await.map_err(Arc::new)?;
         } else {
             self.place_below(spot, id).await?;
-            let keeps_its_name =
-                root.is_there && matches!(role, Role::Named(ref name, _) if *name != Name::Digest);
-            let role = if keeps_its_name { Role::Child } else { role };
+            let role = if intent::keeps_its_name(root, &role) { Role::Child } else { role };
             self.put_document(spot, id, &role).await?;
         }
         let is_untouched = root.is_there && !self.is_touched(spot, id);
@@ -463,7 +456,9 @@ pub(crate) fn shown(survey: &Survey, root: &Root) -> String {
         root.listed.digest.as_ref().or(root.descriptor.as_ref().map(|descriptor| &descriptor.digest));
     match (place, &root.listed.called.short, digest) {
         (Place::Repository { .. }, Some(tag), _) => format!("{place}:{tag}"),
-        (Place::Layout(_), _, _) if root.listed.called.is_named() => {
+        (Place::Layout(_) | Place::Archive(_) | Place::DockerArchive(_), _, _)
+            if root.listed.called.is_named() =>
+        {
             let called = &root.listed.called;
             let name = called.full.as_ref().map(ToString::to_string).or_else(|| called.short.clone());
             format!("{place}:{}", name.unwrap_or_default())

@@ -7,7 +7,7 @@ use transship_layout::Layout;
 use transship_registry::Client;
 use transship_spec::{Digest, Reference, referrers};
 
-use crate::endpoint::{self, Endpoint, Listed};
+use crate::endpoint::{self, ArchiveTarget, Endpoint, Listed};
 use crate::names::{self, Assigned, Called, Name, Naming, Pattern, Target};
 use crate::{Error, Result};
 
@@ -39,6 +39,13 @@ pub enum Destination {
     Layout {
         /// The layout, open for writing.
         layout: Layout,
+        /// The name.
+        name: Option<String>,
+    },
+    /// Into an archive, under this name if one is given.
+    Archive {
+        /// The archive.
+        target: ArchiveTarget,
         /// The name.
         name: Option<String>,
     },
@@ -133,7 +140,7 @@ pub async fn requests(
         }
     }
     let into = match destination {
-        Destination::Layout { name, .. } => {
+        Destination::Layout { name, .. } | Destination::Archive { name, .. } => {
             Target::Layout { name: name.clone(), short: selection.naming.short_names }
         }
         Destination::Registry { reference, .. } => Target::Registry(reference.clone()),
@@ -171,6 +178,10 @@ fn places(assigned: &[Assigned], destination: &Destination) -> Result<Vec<Arc<dy
     match destination {
         Destination::Layout { layout, .. } => {
             let one = endpoint::layout(layout.clone());
+            Ok(assigned.iter().map(|_| Arc::clone(&one)).collect())
+        }
+        Destination::Archive { target, .. } => {
+            let one = endpoint::archive_target(target.clone());
             Ok(assigned.iter().map(|_| Arc::clone(&one)).collect())
         }
         Destination::Registry { client, reference } => {

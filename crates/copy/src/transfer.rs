@@ -1,8 +1,7 @@
 //! The seam between blocking and async (bytes on their way): bounded channels, so that about 2 MiB of a transfer are in
 //! memory however slow the other side is, and so that hashing and files never sit on the reactor.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,12 +25,12 @@ const PIECES_IN: usize = 256;
 /// Smaller blobs are not worth going on with after their download broke: they begin anew.
 const RESUMABLE: u64 = 1 << 20;
 
-/// The content of a file from an offset on, read on a thread of its own. Nothing happens before the stream is polled.
-pub(crate) fn pieces(open: impl FnOnce() -> Result<File> + Send + 'static, offset: u64) -> Pieces {
+/// The content of a file, read on a thread of its own. Nothing happens before the stream is polled.
+pub(crate) fn pieces(open: impl FnOnce() -> Result<Box<dyn Read + Send>> + Send + 'static) -> Pieces {
     let begin = async move {
         let (sender, receiver) = mpsc::channel(WAITING_OUT);
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = open().and_then(|file| read(file, offset, &sender)) {
+            if let Err(error) = open().and_then(|file| read(file, &sender)) {
                 // Whoever does not listen any more need not know.
                 let _ = sender.blocking_send(Err(error));
             }
@@ -41,9 +40,8 @@ pub(crate) fn pieces(open: impl FnOnce() -> Result<File> + Send + 'static, offse
     stream::once(begin).flatten().boxed()
 }
 
-fn read(mut file: File, offset: u64, sender: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
+fn read(mut file: impl Read, sender: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
     let broken = |error: io::Error| transship_layout::Error::from_io(error, "reading", "a blob");
-    file.seek(SeekFrom::Start(offset)).map_err(broken)?;
     loop {
         let mut piece = Vec::with_capacity(PIECE);
         (&mut file).take(PIECE as u64).read_to_end(&mut piece).map_err(broken)?;
@@ -112,36 +110,35 @@ impl Feed {
 }
 
 /// Hashes and writes a blob on this thread. A large download that is given up stays, so that the next one goes on there.
-pub(crate) fn write(session: &Session, blob: &Descriptor, mut intake: Intake) -> Result<()> {
-    let given_up = || Err(Error::Worker("the download was given up".to_owned()));
-    let mut ask = |held: u64| intake.start.take().map(|start| start.send(held));
+pub(crate) fn write(session: &Session, blob: &Descriptor, intake: Intake) -> Result<()> {
     if blob.size >= RESUMABLE
         && let Some(mut partial) = session.partial(blob)?
     {
-        ask(partial.held());
-        while let Some(incoming) = intake.pieces.blocking_recv() {
-            match incoming {
-                Incoming::Piece(piece, _share) => partial.push(&piece)?,
-                Incoming::End => {
-                    partial.commit()?;
-                    return Ok(());
-                }
-            }
-        }
-        return given_up();
+        intake.pour(partial.held(), |piece| Ok(partial.push(piece)?))?;
+        partial.commit()?;
+        return Ok(());
     }
     let mut writer = session.writer(Some(blob))?;
-    ask(0);
-    while let Some(incoming) = intake.pieces.blocking_recv() {
-        match incoming {
-            Incoming::Piece(piece, _share) => writer.push(&piece)?,
-            Incoming::End => {
-                writer.commit()?;
-                return Ok(());
+    intake.pour(0, |piece| Ok(writer.push(piece)?))?;
+    writer.commit()?;
+    Ok(())
+}
+
+impl Intake {
+    /// Asks for the content from a byte on, and takes all of it.
+    pub(crate) fn pour(mut self, from: u64, mut push: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if let Some(start) = self.start.take() {
+            // Whoever gave up is noticed below.
+            let _ = start.send(from);
+        }
+        while let Some(incoming) = self.pieces.blocking_recv() {
+            match incoming {
+                Incoming::Piece(piece, _share) => push(&piece)?,
+                Incoming::End => return Ok(()),
             }
         }
+        Err(Error::Worker("the download was given up".to_owned()))
     }
-    given_up()
 }
 
 /// A blob of an endpoint as what an upload is sent from.

@@ -97,7 +97,7 @@ fn copy(
     let mut made = match &dest {
         Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.layout_options())?),
         Place::Layout { path, .. } => Some(Made::open(path, &args.layout_options())?),
-        Place::Registry(_) => None,
+        Place::Archive { .. } | Place::Registry(_) => None,
     };
     let destination = destination(&dest, made.as_ref(), &runner)?;
     let (plan, requests) = runner.block_on(async {
@@ -135,7 +135,7 @@ impl args::Copy {
 fn check(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), Failure> {
     for place in sources {
         let named = match place {
-            Place::Layout { reference, .. } => reference.is_some(),
+            Place::Layout { reference, .. } | Place::Archive { reference, .. } => reference.is_some(),
             Place::Registry(reference) => reference.tag().is_some() || reference.digest().is_some(),
         };
         if named && args.takes_all() {
@@ -201,6 +201,9 @@ fn source(place: &Place, dest: &Place, args: &args::Copy, runner: &Runner) -> Re
             };
             (endpoint::layout(layout), reference.clone())
         }
+        Place::Archive { path, reference, .. } => {
+            (endpoint::archive(local::open_archive(path)?), reference.clone())
+        }
         Place::Registry(reference) => {
             let named = match (reference.digest(), reference.tag()) {
                 (Some(digest), Some(tag)) => Some(format!("{tag}@{digest}")),
@@ -223,6 +226,9 @@ fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<De
     match (place, made) {
         (Place::Layout { reference, .. }, Some(made)) => {
             Ok(Destination::Layout { layout: made.layout().clone(), name: reference.clone() })
+        }
+        (Place::Archive { .. }, _) => {
+            Err(Failure::new(Kind::Unsupported, format!("{place} is an archive, and cannot be written yet")))
         }
         (Place::Registry(reference), _) => {
             Ok(Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() })

@@ -29,6 +29,10 @@ fn make(args: &args::Init) -> Result<Layout, Failure> {
                         Failure::usage("an empty layout holds no names").hint(format!("type {location}"))
                     );
                 }
+                Place::Archive { .. } => {
+                    return Err(Failure::usage("an empty archive is of no use")
+                        .hint("an archive is made by what is copied or packed into it"));
+                }
                 Place::Registry(_) => return Err(Failure::usage("a registry makes repositories by itself")),
             }
         }

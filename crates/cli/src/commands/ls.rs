@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use transship_layout::{Entry, Layout};
+use transship_layout::{Entry, Source, read_document};
 use transship_registry::{Repository, TagOrDigest};
 use transship_spec::{Descriptor, Digest, Document, MediaType, Reference, Tag};
 
@@ -10,6 +10,7 @@ use crate::args;
 use crate::content::{Content, kind_of};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
+use crate::local::Stock;
 use crate::network::Network;
 use crate::show;
 
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &args::Ls, context: &Context) -> Result<(), Failure> {
 fn list(args: &args::Ls, context: &Context) -> Result<(), Failure> {
     let (place, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
     match &content {
-        Content::Layout { reference: Some(reference), .. } => Err(Failure::usage(format!(
+        Content::Local { reference: Some(reference), .. } => Err(Failure::usage(format!(
             "a layout is listed as a whole, and {} is one entry",
             transship_spec::quote(reference)
         ))
@@ -63,22 +64,22 @@ fn list(args: &args::Ls, context: &Context) -> Result<(), Failure> {
             Err(Failure::usage(format!("a repository is listed as a whole, and {reference} is one manifest"))
                 .hint(format!("transship inspect {place} tells what it is")))
         }
-        Content::Layout { layout, .. } => list_layout(args, layout, context),
+        Content::Local { stock, .. } => list_stock(args, stock, context),
         Content::Registry { network, repository, reference } => {
             list_repository(args, (network, repository), reference, context)
         }
     }
 }
 
-fn list_layout(args: &args::Ls, layout: &Layout, context: &Context) -> Result<(), Failure> {
-    let entries = layout.entries()?;
+fn list_stock(args: &args::Ls, stock: &Stock, context: &Context) -> Result<(), Failure> {
+    let entries = stock.source().entries()?;
     if context.output.is_json() {
-        let references = entries.iter().map(|entry| listed(layout, entry)).collect();
+        let references = entries.iter().map(|entry| listed(stock, entry)).collect();
         let listing = Listing { location: args.location.clone(), references };
         return context.output.json("transship.ls/v1", &listing);
     }
     if args.long {
-        let rows: Vec<_> = entries.iter().map(|entry| row(&listed(layout, entry))).collect();
+        let rows: Vec<_> = entries.iter().map(|entry| row(&listed(stock, entry))).collect();
         return print_rows(rows, context);
     }
     let text: String = entries.iter().map(|entry| format!("{}\n", show::plain(&name_of(entry)))).collect();
@@ -93,14 +94,14 @@ fn name_of(entry: &Entry) -> String {
     }
 }
 
-fn listed(layout: &Layout, entry: &Entry) -> Listed {
+fn listed(stock: &Stock, entry: &Entry) -> Listed {
     let name = entry.full_name().or(entry.name()).map(str::to_owned);
     let reference = Some(name.clone().unwrap_or_else(|| format!("@{}", entry.descriptor.digest)));
-    let location = transship_spec::Location::Layout { path: layout.path().to_owned(), reference };
-    let document = layout.read_document(&entry.descriptor);
+    let location = stock.location(reference);
+    let document = read_document(stock.source(), &entry.descriptor);
     let details = match document {
         Ok(document) => {
-            let platform = || platform_of_image(layout, &document);
+            let platform = || platform_of_image(stock.source(), &document);
             details(&entry.descriptor, &document, platform)
         }
         Err(error) => unread(&entry.descriptor, &error),
@@ -108,13 +109,13 @@ fn listed(layout: &Layout, entry: &Entry) -> Listed {
     Listed { name, location: location.to_string(), details: Some(details) }
 }
 
-fn platform_of_image(layout: &Layout, document: &Document) -> Option<String> {
+fn platform_of_image(source: &dyn Source, document: &Document) -> Option<String> {
     let manifest = document.as_manifest().filter(|manifest| manifest.config.media_type.is_image_config())?;
     let mut bytes = Vec::new();
     if manifest.config.size > 8 << 20 {
         return None;
     }
-    std::io::Read::read_to_end(&mut layout.open_blob(&manifest.config).ok()?, &mut bytes).ok()?;
+    std::io::Read::read_to_end(&mut source.open(&manifest.config).ok()?, &mut bytes).ok()?;
     Some(transship_spec::ImageConfig::parse(&bytes).ok()?.platform.to_string())
 }
 

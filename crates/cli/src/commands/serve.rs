@@ -88,6 +88,13 @@ fn open(location: &str, args: &args::Serve) -> Result<Layout, Failure> {
                 quote(&reference)
             )));
         }
+        place @ Place::Archive { .. } => {
+            return Err(Failure::new(
+                Kind::Unsupported,
+                format!("{place} is an archive, and only layouts are served"),
+            )
+            .hint(format!("copy it into a layout first: transship copy --all-tags {place} oci:DIR")));
+        }
         Place::Registry(reference) => {
             return Err(Failure::new(
                 Kind::Unsupported,

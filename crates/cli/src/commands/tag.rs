@@ -50,6 +50,7 @@ fn tag(args: &args::Tag, context: &Context) -> Result<(Digest, Vec<Location>), F
                 |name: &Name| Location::Layout { path: path.clone(), reference: Some(name.to_string()) };
             Ok((descriptor.digest, names.iter().map(location).collect()))
         }
+        place @ Place::Archive { .. } => Err(place.unchanged("gets its names when it is copied to")),
         Place::Registry(reference) => {
             let names =
                 args.names.iter().map(|name| crate::content::tag(name)).collect::<Result<Vec<_>, _>>()?;

@@ -230,6 +230,13 @@ pub(super) fn location(dest: &Place, root: &RootReport) -> String {
             };
             Location::Layout { path: path.clone(), reference }.to_string()
         }
+        Place::Archive { path, form, .. } => {
+            let reference = match &root.name {
+                Name::Digest => digest,
+                name => Some(name.to_string()),
+            };
+            Place::Archive { path: path.clone(), reference, form: *form }.location().to_string()
+        }
         Place::Registry(_) => match &root.name {
             Name::Digest => format!("{}{}", root.destination, digest.unwrap_or_default()),
             name => format!("{}:{name}", root.destination),

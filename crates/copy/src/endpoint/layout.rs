@@ -1,252 +1,47 @@
-//! A layout as an endpoint: everything that touches the disk happens on threads that may block.
+//! A layout as an endpoint: how it is read and written.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{Read, Seek as _, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::{OnceCell, OwnedRwLockWriteGuard, RwLock};
-use transship_layout::{Entry, IndexEdit, Layout, graph};
-use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use transship_layout::{Entry, IndexEdit, Layout};
+use transship_spec::{Descriptor, Digest, Document, referrers};
 
-use super::{Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, Related, Role, Session, off_the_reactor};
+use super::local::Stock;
+use super::{Offer, Pending, Place, Planned, Role, Session, off_the_reactor};
 use crate::events::Placed;
-use crate::names::{Called, Name};
+use crate::names::Name;
 use crate::{Error, Result, transfer};
 
-/// Warnings about documents that cannot be read, at most.
-const MOST_DOUBTS: usize = 20;
-
-#[derive(Debug)]
-pub(crate) struct LayoutEndpoint {
-    layout: Layout,
-    place: Place,
-    /// Read once for all questions of a copy.
-    relations: OnceCell<Arc<Relations>>,
-    has_doubted: AtomicBool,
-}
-
-/// Who refers to whom, and which digest tags there are.
-#[derive(Debug)]
-struct Relations {
-    referrers: graph::Referrers,
-    digest_tags: HashMap<Digest, Vec<(Tag, Listed)>>,
-}
-
-impl LayoutEndpoint {
-    pub(crate) fn new(layout: Layout) -> Self {
-        let place = Place::Layout(layout.path().to_owned());
-        Self { layout, place, relations: OnceCell::new(), has_doubted: AtomicBool::new(false) }
+impl Stock for Layout {
+    fn place(&self) -> Place {
+        Place::Layout(self.path().to_owned())
     }
 
-    async fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Layout) -> Result<T, transship_layout::Error> + Send + 'static,
-    ) -> Result<T> {
-        let layout = self.layout.clone();
-        off_the_reactor(move || work(&layout)).await
+    fn resolve(&self, reference: Option<&str>) -> transship_layout::Result<Entry> {
+        Self::resolve(self, reference)
     }
 
-    /// Documents that could not be read may have been referrers. Those that are missing cannot be copied, either.
-    fn doubts(&self, relations: &Relations) -> Vec<String> {
-        if self.has_doubted.swap(true, Ordering::Relaxed) {
-            return Vec::new();
-        }
-        let is_missing =
-            |error: &transship_layout::Error| matches!(error, transship_layout::Error::MissingBlob { .. });
-        let unreadable = relations.referrers.unreadable.iter().filter(|(_, error)| !is_missing(error));
-        let told = unreadable.take(MOST_DOUBTS).map(|(digest, error)| {
-            format!("what {digest} refers to cannot be told, so it may not come along as a referrer: {error}")
-        });
-        told.collect()
-    }
-
-    async fn relations(&self) -> Result<Arc<Relations>> {
-        let read = || async {
-            self.with(|layout| {
-                let mut digest_tags: HashMap<Digest, Vec<(Tag, Listed)>> = HashMap::new();
-                for entry in layout.entries()? {
-                    let Some(tag) = entry.tag().and_then(|tag| Tag::parse(tag).ok()) else { continue };
-                    if let Some((subject, _)) = referrers::digest_tag(tag.as_str()) {
-                        let listed = listed(&entry, called(&entry).into_iter().next().unwrap_or_default());
-                        digest_tags.entry(subject).or_default().push((tag, listed));
-                    }
-                }
-                Ok(Arc::new(Relations { referrers: graph::referrers_of(layout)?, digest_tags }))
-            })
-            .await
-        };
-        self.relations.get_or_try_init(read).await.cloned()
-    }
-}
-
-/// What an entry is called: one name or two.
-fn called(entry: &Entry) -> Vec<Called> {
-    let full = entry.full_name().and_then(|name| Reference::parse(name).ok());
-    let mut names: Vec<Called> = full.iter().map(Called::full).collect();
-    if let Some(name) = entry.name() {
-        let is_part = full.as_ref().is_some_and(|full| {
-            full.tag().is_some_and(|tag| tag.as_str() == name)
-                || Reference::parse(name).is_ok_and(|same| same.or_latest() == *full)
-        });
-        if !is_part {
-            names.push(Called::short(name));
-        }
-    }
-    names
-}
-
-fn listed(entry: &Entry, called: Called) -> Listed {
-    Listed { called, digest: None, descriptor: Some(entry.descriptor.clone()) }
-}
-
-fn is_fallback(called: &Called) -> bool {
-    called.short.as_deref().is_some_and(|tag| referrers::subject_of_fallback_tag(tag).is_some())
-}
-
-impl Endpoint for LayoutEndpoint {
-    fn place(&self) -> &Place {
-        &self.place
-    }
-
-    fn is_local(&self) -> bool {
-        true
-    }
-
-    fn named(&self) -> Pending<'_, Vec<Listed>> {
-        let read = self.with(|layout| {
-            let mut found: Vec<Listed> = Vec::new();
-            for entry in layout.entries()? {
-                found.extend(called(&entry).into_iter().map(|called| listed(&entry, called)));
-            }
-            // One thing that is listed twice under one name has one name.
-            let mut seen = std::collections::HashSet::new();
-            found.retain(|listed| {
-                let digest = listed.descriptor.as_ref().map(|descriptor| descriptor.digest.clone());
-                !is_fallback(&listed.called) && seen.insert((listed.called.clone(), digest))
-            });
-            Ok(found)
-        });
-        read.boxed()
-    }
-
-    fn call<'a>(&'a self, reference: Option<&'a str>) -> Pending<'a, Listed> {
-        let reference = reference.map(str::to_owned);
-        let read = self.with(move |layout| {
-            let entry = layout.resolve(reference.as_deref())?;
-            let mut names = called(&entry);
-            // Of two names the one that was asked for counts.
-            let asked = names.iter().position(|called| called.short.as_deref() == reference.as_deref());
-            let called =
-                if names.is_empty() { Called::default() } else { names.swap_remove(asked.unwrap_or(0)) };
-            Ok(listed(&entry, called))
-        });
-        read.boxed()
-    }
-
-    fn resolve<'a>(&'a self, listed: &'a Listed) -> Pending<'a, Descriptor> {
-        let known = listed.descriptor.clone();
-        let missing = || Error::NotFound { place: self.place.to_string(), what: listed.called.to_string() };
-        Box::pin(std::future::ready(known.ok_or_else(missing)))
-    }
-
-    fn find<'a>(&'a self, names: &'a [Name]) -> BoxFuture<'a, Vec<Result<Option<Descriptor>>>> {
-        let find = async move {
-            if names.iter().all(|name| *name == Name::Digest) {
-                return names.iter().map(|_| Ok(None)).collect();
-            }
-            let entries = match self.with(Layout::entries).await {
-                Ok(entries) => entries,
-                Err(error) => {
-                    let error = Arc::new(error);
-                    return names.iter().map(|_| Err(Error::Shared(Arc::clone(&error)))).collect();
-                }
-            };
-            let mut by_name: HashMap<String, &Entry> = HashMap::new();
-            for entry in &entries {
-                for name in called(entry) {
-                    let text = name.full.map_or(name.short, |full| Some(full.to_string()));
-                    by_name.entry(text.unwrap_or_default()).or_insert(entry);
-                }
-            }
-            let find = |name: &Name| match name {
-                Name::Digest => Ok(None),
-                name => Ok(by_name.get(&name.to_string()).map(|entry| entry.descriptor.clone())),
-            };
-            names.iter().map(find).collect()
-        };
-        find.boxed()
-    }
-
-    fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>> {
-        let (layout, wanted) = (self.layout.clone(), content.to_vec());
-        let look = async move {
-            let looked = off_the_reactor(move || {
-                Ok::<_, Error>(
-                    wanted.iter().map(|content| layout.has(content).map_err(Error::from)).collect(),
-                )
-            });
-            looked.await.unwrap_or_else(|error| {
-                let error = Arc::new(error);
-                content.iter().map(|_| Err(Error::Shared(Arc::clone(&error)))).collect()
-            })
-        };
-        look.boxed()
-    }
-
-    fn size<'a>(&'a self, digest: &'a Digest) -> Pending<'a, Option<u64>> {
-        let digest = digest.clone();
-        self.with(move |layout| layout.size(&digest)).boxed()
-    }
-
-    fn document<'a>(&'a self, descriptor: &'a Descriptor) -> Pending<'a, Document> {
-        let descriptor = descriptor.clone();
-        self.with(move |layout| layout.read_document(&descriptor)).boxed()
-    }
-
-    fn related<'a>(&'a self, subject: &'a Digest, ask: Ask) -> Pending<'a, Related> {
-        let look = async move {
-            if !ask.referrers && !ask.digest_tags {
-                return Ok(Related::default());
-            }
-            let relations = self.relations().await?;
-            let referrers = if ask.referrers { relations.referrers.of(subject).to_vec() } else { Vec::new() };
-            let digest_tags = match ask.digest_tags {
-                true => relations.digest_tags.get(subject).cloned().unwrap_or_default(),
-                false => Vec::new(),
-            };
-            Ok(Related { referrers, digest_tags, doubts: self.doubts(&relations) })
-        };
-        look.boxed()
-    }
-
-    fn open(&self, blob: &Descriptor, offset: u64) -> Pieces {
-        let (layout, blob) = (self.layout.clone(), blob.clone());
-        transfer::pieces(move || Ok(layout.open_file(&blob)?), offset)
+    fn read_from(&self, blob: &Descriptor, offset: u64) -> transship_layout::Result<Box<dyn Read + Send>> {
+        let mut file = self.open_file(blob)?;
+        let broken = |error| transship_layout::Error::from_io(error, "reading", "a blob");
+        file.seek(SeekFrom::Start(offset)).map_err(broken)?;
+        Ok(Box::new(file))
     }
 
     fn layout(&self) -> Option<&Layout> {
-        Some(&self.layout)
+        Some(self)
     }
 
-    fn verify<'a>(&'a self, blob: &'a Descriptor) -> Pending<'a, ()> {
-        let blob = blob.clone();
-        let verify = self.with(move |layout| {
-            let mut reader = layout.open_blob(&blob)?;
-            std::io::copy(&mut reader, &mut std::io::sink()).map_err(|error| {
-                transship_layout::Error::from_io(error, "reading", blob.digest.to_string())
-            })?;
-            Ok(())
-        });
-        verify.boxed()
-    }
-
-    fn begin(&self) -> Pending<'_, Arc<dyn Session>> {
+    fn begin(&self, _: Planned) -> Pending<'_, Arc<dyn Session>> {
+        let layout = self.clone();
         let begin = async {
-            let session = self.with(Layout::begin).await?;
+            let place = Stock::place(&layout);
+            let session = off_the_reactor(move || Layout::begin(&layout)).await?;
             let session = LayoutSession {
-                place: self.place.clone(),
+                place,
                 session: Mutex::new(Some(Arc::new(session))),
                 gate: Arc::new(RwLock::new(())),
                 roles: Mutex::default(),
@@ -389,7 +184,7 @@ impl Session for LayoutSession {
 }
 
 /// Names come first, in their own order, then what has only its digest.
-fn order(role: &Role) -> (bool, String, Option<Digest>) {
+pub(super) fn order(role: &Role) -> (bool, String, Option<Digest>) {
     match role {
         Role::Child | Role::Referrer => (true, String::new(), None),
         Role::ByDigest(descriptor) | Role::Named(Name::Digest, descriptor) => {
@@ -400,7 +195,7 @@ fn order(role: &Role) -> (bool, String, Option<Digest>) {
 }
 
 /// Enters everything into the index. Called again where another program was faster.
-fn enter(index: &mut IndexEdit<'_>, roles: &[Role]) -> transship_layout::Result<()> {
+pub(super) fn enter(index: &mut IndexEdit<'_>, roles: &[Role]) -> transship_layout::Result<()> {
     for role in roles {
         match role {
             Role::Child | Role::Referrer => {}

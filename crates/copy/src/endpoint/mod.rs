@@ -7,8 +7,10 @@
 //! Bytes that an endpoint gives are not hashed on the way out: whoever takes them verifies them, so that every byte is
 //! hashed once.
 
+mod archive;
 mod blocking;
-pub(crate) mod layout;
+mod layout;
+mod local;
 pub(crate) mod registry;
 
 use std::fmt;
@@ -19,6 +21,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use transship_spec::{Descriptor, Digest, Document, Tag};
 
+pub use self::archive::ArchiveTarget;
 pub use self::blocking::{Blocking, blocking};
 use crate::events::{Events, Placed};
 use crate::names::{Called, Name};
@@ -44,7 +47,19 @@ pub type Pieces = BoxStream<'static, Result<Bytes>>;
 /// ```
 #[must_use]
 pub fn layout(layout: transship_layout::Layout) -> Arc<dyn Endpoint> {
-    Arc::new(layout::LayoutEndpoint::new(layout))
+    Arc::new(local::LocalEndpoint::new(layout))
+}
+
+/// An archive as an endpoint, to read it.
+#[must_use]
+pub fn archive(archive: transship_layout::Archive) -> Arc<dyn Endpoint> {
+    archive_target(ArchiveTarget::of(archive))
+}
+
+/// An archive as an endpoint, to write it.
+#[must_use]
+pub fn archive_target(target: ArchiveTarget) -> Arc<dyn Endpoint> {
+    Arc::new(local::LocalEndpoint::new(target))
 }
 
 /// A repository as an endpoint.
@@ -59,6 +74,10 @@ pub fn registry(repository: transship_registry::Repository) -> Arc<dyn Endpoint>
 pub enum Place {
     /// A layout, by its path.
     Layout(std::path::PathBuf),
+    /// An archive of a layout, by its path.
+    Archive(std::path::PathBuf),
+    /// An archive in the form of `docker save`, by its path.
+    DockerArchive(std::path::PathBuf),
     /// A repository.
     Repository {
         /// The registry as the user names it.
@@ -85,6 +104,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Layout(path) => write!(f, "oci:{}", path.display()),
+            Self::Archive(path) => write!(f, "oci-archive:{}", path.display()),
+            Self::DockerArchive(path) => write!(f, "docker-archive:{}", path.display()),
             Self::Repository { registry, repository } => write!(f, "docker://{registry}/{repository}"),
         }
     }
@@ -178,8 +199,18 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    /// Begins to write.
-    fn begin(&self) -> Pending<'_, Arc<dyn Session>>;
+    /// Begins to write what was planned.
+    fn begin(&self, plan: Planned) -> Pending<'_, Arc<dyn Session>>;
+}
+
+/// What a session is to write. More does not come; less may.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Planned {
+    /// All content: each digest at least once, with its size.
+    pub content: Vec<Descriptor>,
+    /// The roots, with what each of them needs at once: of an image the config, then the layers.
+    pub roots: Vec<(Role, Vec<Descriptor>)>,
 }
 
 /// Where a blob can be had, for a session that is to put it.

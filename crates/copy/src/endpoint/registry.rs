@@ -10,7 +10,9 @@ use tokio::sync::{Mutex, OnceCell};
 use transship_registry::{Repository, TagOrDigest};
 use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers, split_digest};
 
-use super::{Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, QUESTIONS, Related, Role, Session};
+use super::{
+    Ask, Endpoint, Listed, Offer, Pending, Pieces, Place, Planned, QUESTIONS, Related, Role, Session,
+};
 use crate::events::Placed;
 use crate::names::{Called, Name};
 use crate::transfer::Upload;
@@ -286,7 +288,7 @@ impl Endpoint for RegistryEndpoint {
         self.repository.blob_unhashed(blob, offset).map_err(Error::from).boxed()
     }
 
-    fn begin(&self) -> Pending<'_, Arc<dyn Session>> {
+    fn begin(&self, _: Planned) -> Pending<'_, Arc<dyn Session>> {
         let session = RegistrySession { repository: self.destination.clone(), place: self.place.clone() };
         Box::pin(std::future::ready(Ok(Arc::new(session) as Arc<dyn Session>)))
     }

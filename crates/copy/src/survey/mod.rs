@@ -4,6 +4,7 @@
 //! see which of them the destination has, read the documents that it lacks, and look for what belongs to them (referrers
 //! and digest tags), which makes new roots.
 
+pub(crate) mod intent;
 mod related;
 mod walk;
 

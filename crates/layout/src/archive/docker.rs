@@ -1,4 +1,5 @@
-//! What `docker save` wrote before Docker 25, seen as the layout that it stands for (IMG-159).
+//! What `docker save` wrote before Docker 25, seen as the layout that it stands for; and the list that `docker load` asks
+//! for (IMG-159).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -6,13 +7,14 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use transship_codec::{Detected, MAGIC_LEN, detect};
 use transship_spec::{Descriptor, Digest, Hasher, ImageConfig, Manifest, MediaType, Reference};
 
 use super::read::{Contents, DOCKER_MANIFEST, Section, Spot, small};
 use super::tar::{self, What};
 use super::write::edit_text;
+use crate::blobs::blob_path;
 use crate::index::Index;
 use crate::layout::{EMPTY_INDEX, INDEX};
 use crate::{Error, Name, Result};
@@ -23,7 +25,7 @@ pub(super) const MAX_MANIFEST: u64 = 16 << 20;
 const MAX_CONFIG: u64 = 8 << 20;
 
 /// One image of `manifest.json`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Saved {
     config: String,
@@ -31,6 +33,65 @@ struct Saved {
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
     layers: Option<Vec<String>>,
+}
+
+/// The text of `manifest.json` for the images that an index lists: it points at their blobs. `children` tells what an image
+/// needs: its config, then its layers.
+///
+/// Referrers are no images, and are not listed. A name that is no full reference is not, either; the image is.
+///
+/// # Errors
+/// [`Error::Document`] for an index, and for an artifact that has a name: `docker load` would not know what to do with it.
+/// [`Error::Malformed`], and those of `children`.
+pub fn docker_manifest(
+    index: &[u8],
+    mut children: impl FnMut(&Descriptor) -> Result<Vec<Descriptor>>,
+) -> Result<Vec<u8>> {
+    let wrong = |source| Error::Malformed { path: INDEX.into(), source };
+    let index = Index::parse(index.to_vec()).map_err(wrong)?;
+    let mut saved: Vec<Saved> = Vec::new();
+    let mut places: HashMap<Digest, usize> = HashMap::new();
+    for position in 0..index.len() {
+        let entry = index.entry(position).map_err(wrong)?;
+        let descriptor = &entry.descriptor;
+        let place = match places.get(&descriptor.digest) {
+            Some(place) => *place,
+            None => {
+                let needs = children(descriptor)?;
+                let config = needs.first().filter(|config| config.media_type.is_image_config());
+                let Some(config) = config.filter(|_| !descriptor.media_type.is_index()) else {
+                    let is_attached = entry.name().is_none() && !descriptor.media_type.is_index();
+                    if is_attached || entry.name().is_some_and(crate::names::is_about_a_digest) {
+                        continue;
+                    }
+                    return Err(no_image(descriptor));
+                };
+                let layers = needs.iter().skip(1).map(|layer| blob_path(&layer.digest)).collect();
+                saved.push(Saved {
+                    config: blob_path(&config.digest),
+                    repo_tags: None,
+                    layers: Some(layers),
+                });
+                places.insert(descriptor.digest.clone(), saved.len() - 1);
+                saved.len() - 1
+            }
+        };
+        if let (Some(name), Some(image)) = (entry.full_name(), saved.get_mut(place)) {
+            image.repo_tags.get_or_insert_default().push(name.to_owned());
+        }
+    }
+    serde_json::to_vec(&saved).map_err(|error| {
+        wrong(transship_spec::Error::Document { what: DOCKER_MANIFEST, reason: error.to_string() })
+    })
+}
+
+fn no_image(descriptor: &Descriptor) -> Error {
+    let what = if descriptor.media_type.is_index() { "an index" } else { "no image" };
+    let text = format!(
+        "{} is {what}, and an archive for docker load holds images for one platform",
+        descriptor.digest
+    );
+    Error::Document { digest: descriptor.digest.clone(), source: transship_spec::Error::Unsupported(text) }
 }
 
 /// Makes the index, and the manifests that it lists; their content joins `contents`.

@@ -22,6 +22,7 @@ mod read;
 mod tar;
 mod write;
 
+pub use docker::docker_manifest;
 pub use open::ArchiveOptions;
 pub use read::{Archive, Section};
 pub use tar::MAX_MEMBERS;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod archive;
 mod build;
 mod corpus;
 mod graph;

@@ -81,8 +81,9 @@ fn open_base(text: &str, reading: &Reading, sparse: bool) -> Result<Base, Failur
             let entry = layout.resolve(reference.as_deref())?;
             Ok(Base { sparse, ..Base::new(&layout, &entry) })
         }
-        place @ Place::Registry(_) => {
-            Err(Failure::new(Kind::Unsupported, "it is in a registry, and bases are taken from layouts")
+        place @ (Place::Registry(_) | Place::Archive { .. }) => {
+            let what = if place.registry().is_some() { "in a registry" } else { "an archive" };
+            Err(Failure::new(Kind::Unsupported, format!("it is {what}, and bases are taken from layouts"))
                 .hint(format!("transship copy {place} oci:DIR brings it here; then --from oci:DIR:REF")))
         }
     }

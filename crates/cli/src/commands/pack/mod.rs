@@ -93,6 +93,12 @@ fn into(
             target.finish()?;
             packed
         }
+        Place::Archive { .. } => {
+            return Err(Failure::new(
+                Kind::Unsupported,
+                format!("{place} is an archive, and cannot be written yet"),
+            ));
+        }
         Place::Registry(reference) => into_registry(out, &place, reference, context, pack)?,
     };
     for warning in &packed.warnings {
