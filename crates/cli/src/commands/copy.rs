@@ -14,6 +14,7 @@ use transship_copy::{
 use transship_spec::{Kind, MediaType};
 
 use crate::args;
+use crate::commands::archive::{Tar, is_stdout};
 use crate::commands::transfer::{self, Made, Runner, Watched};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
@@ -89,7 +90,7 @@ fn copy(
     let sources =
         sources.iter().map(|text| Place::find(text, place::Made::Before)).collect::<Result<Vec<_>, _>>()?;
     let dest = Place::find(dest, place::Made::Now)?;
-    check(args, &sources, &dest)?;
+    check(args, &sources, &dest, context)?;
     let places: Vec<&Place> = sources.iter().chain([&dest]).collect();
     let runner = Runner::new(context, &args.network, &places, args.concurrency.concurrency)?;
     let sources =
@@ -99,7 +100,11 @@ fn copy(
         Place::Layout { path, .. } => Some(Made::open(path, &args.layout_options())?),
         Place::Archive { .. } | Place::Registry(_) => None,
     };
-    let destination = destination(&dest, made.as_ref(), &runner)?;
+    let tar = Tar::open(&dest, &args.writing)?;
+    let destination = match &tar {
+        Some(tar) => tar.destination(),
+        None => destination(&dest, made.as_ref(), &runner)?,
+    };
     let (plan, requests) = runner.block_on(async {
         let requests = transship_copy::requests(&sources, &destination, &selection).await?;
         let plan = transship_copy::plan(requests.clone(), &options).await;
@@ -116,9 +121,16 @@ fn copy(
     if let Some(made) = &mut made {
         made.ended(&report);
     }
+    if is_stdout(&dest) {
+        let place = dest.location().to_string();
+        report.roots.iter_mut().for_each(|root| root.destination.clone_from(&place));
+    }
     if let Some(path) = &args.report {
         files::replace(path, &output::plain_json(&report)?)?;
         *reported = true;
+    }
+    if let Some(tar) = &tar {
+        tar.send()?;
     }
     finish(args, &dest, &report, context, || descriptor_of(&requests, &runner))?;
     transfer::summarize(&report, begun.elapsed(), context);
@@ -132,7 +144,7 @@ impl args::Copy {
 }
 
 /// What cannot be meant.
-fn check(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), Failure> {
+fn check(args: &args::Copy, sources: &[Place], dest: &Place, context: &Context) -> Result<(), Failure> {
     for place in sources {
         let named = match place {
             Place::Layout { reference, .. } | Place::Archive { reference, .. } => reference.is_some(),
@@ -146,6 +158,11 @@ fn check(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), Failu
     }
     if args.short_names && dest.registry().is_some() {
         return Err(Failure::usage("--short-names is for layouts; names in a registry are always short"));
+    }
+    if is_stdout(dest) && context.output.is_json() && !args.dry_run {
+        return Err(
+            Failure::usage("standard output is for the archive").hint("--report FILE has the same JSON")
+        );
     }
     if args.files.descriptor_file.is_some() && (sources.len() > 1 || args.takes_all()) {
         return Err(Failure::usage("--descriptor-file is for one thing").hint("--report tells of several"));
@@ -227,14 +244,11 @@ fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<De
         (Place::Layout { reference, .. }, Some(made)) => {
             Ok(Destination::Layout { layout: made.layout().clone(), name: reference.clone() })
         }
-        (Place::Archive { .. }, _) => {
-            Err(Failure::new(Kind::Unsupported, format!("{place} is an archive, and cannot be written yet")))
-        }
         (Place::Registry(reference), _) => {
             Ok(Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() })
         }
-        (Place::Layout { path, .. }, None) => {
-            Err(Failure::new(Kind::Unexpected, format!("{} was not opened", path.display())))
+        (Place::Layout { .. } | Place::Archive { .. }, _) => {
+            Err(Failure::new(Kind::Unexpected, format!("{place} was not opened")))
         }
     }
 }
@@ -242,9 +256,13 @@ fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<De
 fn dry_run(plan: &transship_copy::Plan, dest: &Place, context: &Context) -> Result<(), Failure> {
     let mut summary = plan.summary();
     summary.schema = "transship.plan/v1";
-    if let Place::Layout { path, .. } = dest {
-        // A layout that is not there yet was planned for elsewhere.
-        let place = Place::Layout { path: path.clone(), reference: None }.to_string();
+    let place = match dest.clone() {
+        // A layout that is not there yet was planned for elsewhere, and so was what goes through a pipe.
+        Place::Layout { path, .. } => Some(Place::Layout { path, reference: None }),
+        Place::Archive { path, form, .. } => Some(Place::Archive { path, reference: None, form }),
+        Place::Registry(_) => None,
+    };
+    if let Some(place) = place.map(|place| place.to_string()) {
         summary.roots.iter_mut().for_each(|root| root.destination.clone_from(&place));
     }
     if context.output.is_json() {
@@ -283,6 +301,10 @@ fn finish(
         if let Some(path) = &args.files.descriptor_file {
             files::replace(path, &output::plain_json(&descriptor()?)?)?;
         }
+    }
+    if is_stdout(dest) {
+        lines.lines().for_each(|line| context.progress.note(line));
+        return Ok(());
     }
     if context.output.is_json() {
         return context.output.raw(&output::plain_json(report)?);

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod archive;
 pub(crate) mod blob;
 pub(crate) mod completions;
 pub(crate) mod copy;

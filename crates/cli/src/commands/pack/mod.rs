@@ -1,4 +1,4 @@
-//! `transship pack`: files become an image or an artifact, in a layout or by way of one in a registry.
+//! `transship pack`: files become an image or an artifact, in a layout, or by way of one in an archive or a registry.
 
 mod files;
 mod image;
@@ -7,11 +7,12 @@ mod watch;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use transship_copy::{Destination, Options, Select, Selection, Source, endpoint};
+use transship_copy::{Destination, Options, Request, Select, Selection, Source, endpoint};
 use transship_layout::{Layout, Name};
 use transship_pack::Warning;
 use transship_spec::{Annotations, Descriptor, Digest, Kind, Location, MediaType, Reference};
 
+use super::archive::{Tar, is_stdout};
 use super::transfer::{self, Runner, Watched};
 use crate::args::{Durability, PackCommand, PackOutput, Writing};
 use crate::context::Context;
@@ -76,7 +77,7 @@ pub(crate) fn run(command: &PackCommand, context: &Context) -> Result<(), Failur
     }
 }
 
-/// Packs into a layout, or into a scratch layout and from there to a registry; then tells of it.
+/// Packs into a layout, or into a scratch layout and from there to an archive or a registry; then tells of it.
 fn into(
     to: &str,
     out: &PackOutput,
@@ -93,12 +94,7 @@ fn into(
             target.finish()?;
             packed
         }
-        Place::Archive { .. } => {
-            return Err(Failure::new(
-                Kind::Unsupported,
-                format!("{place} is an archive, and cannot be written yet"),
-            ));
-        }
+        Place::Archive { .. } => into_archive(out, &place, context, pack)?,
         Place::Registry(reference) => into_registry(out, &place, reference, context, pack)?,
     };
     for warning in &packed.warnings {
@@ -144,9 +140,63 @@ fn into_registry(
         return Err(Failure::usage(format!("{place} has no tag")).hint(format!("give it one: {place}:TAG")));
     }
     let runner = Runner::new(context, &out.network, &[place], 6)?;
+    let destination =
+        Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() };
     // Whoever may not push is told before the work, not after it.
     let repository = runner.repository(reference)?.for_writing();
     runner.block_on(repository.manifest_head(&crate::content::which(reference)))?;
+    let by_way = |packed: &Packed, layout: Layout| {
+        let select = Select::One(Some(packed.descriptor.digest.to_string()));
+        let source = Source { endpoint: endpoint::layout(layout), select };
+        runner.block_on(async {
+            transship_copy::requests(&[source], &destination, &Selection::default()).await
+        })
+    };
+    by_way_of_scratch(out, &runner, context, pack, by_way)
+}
+
+fn into_archive(
+    out: &PackOutput,
+    place: &Place,
+    context: &Context,
+    pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
+) -> Result<Packed, Failure> {
+    name_of(place.reference(), place)?;
+    if is_stdout(place) && context.output.is_json() {
+        return Err(
+            Failure::usage("standard output is for the archive").hint("--descriptor-file tells what it is")
+        );
+    }
+    let Some(tar) = Tar::open(place, &out.writing)? else {
+        return Err(Failure::new(Kind::Unexpected, format!("{place} is no archive")));
+    };
+    let runner = Runner::new(context, &out.network, &[place], 6)?;
+    let to_archive = |packed: &Packed, layout: Layout| {
+        let (from, digest) = (endpoint::layout(layout), packed.descriptor.digest.to_string());
+        let destination = tar.destination();
+        runner.block_on(async {
+            if tar.is_named() {
+                let source = Source { endpoint: from, select: Select::One(Some(digest)) };
+                return transship_copy::requests(&[source], &destination, &Selection::default()).await;
+            }
+            let listed = from.call(Some(&digest)).await?;
+            let to = endpoint::archive_target(tar.target().clone());
+            Ok(vec![Request { from, listed, to, name: transship_copy::names::Name::Digest, digest: None }])
+        })
+    };
+    let packed = by_way_of_scratch(out, &runner, context, pack, to_archive)?;
+    tar.send()?;
+    Ok(packed)
+}
+
+/// Packs into a scratch layout, and copies what was packed from there.
+fn by_way_of_scratch(
+    out: &PackOutput,
+    runner: &Runner,
+    context: &Context,
+    pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
+    requests: impl FnOnce(&Packed, Layout) -> Result<Vec<Request>, Failure>,
+) -> Result<Packed, Failure> {
     let _grace = context.interrupts.grace();
     let scratch = tempfile::Builder::new().prefix("transship-").tempdir();
     let scratch = scratch.map_err(|error| Failure::io("making a temporary folder", &error))?;
@@ -154,16 +204,11 @@ fn into_registry(
     let layout = local::options(&out.reading, &writing).create(scratch.path().join("layout"))?;
     let packed = pack(&layout, None)?;
     context.interrupts.check()?;
-    let select = Select::One(Some(packed.descriptor.digest.to_string()));
-    let source = Source { endpoint: endpoint::layout(layout), select };
-    let destination =
-        Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() };
+    let requests = requests(&packed, layout)?;
     let events = std::sync::Arc::new(Watched(context.progress.clone()));
     let options = Options { events, ..Options::default() };
-    let report = runner.block_on(async {
-        let requests = transship_copy::requests(&[source], &destination, &Selection::default()).await?;
-        Ok::<_, transship_copy::Error>(transship_copy::plan(requests, &options).await.run().await)
-    })?;
+    let report = runner
+        .block_on(async { Ok::<_, Failure>(transship_copy::plan(requests, &options).await.run().await) })?;
     context.progress.end();
     let failure = report.failures().find_map(|root| root.failure.as_ref());
     failure.map_or(Ok(packed), |failure| Err(transfer::failure(failure)))
@@ -178,12 +223,19 @@ fn finish(out: &PackOutput, place: &Place, packed: Packed, context: &Context) ->
     if let Some(path) = &out.files.descriptor_file {
         crate::files::replace(path, &output::plain_json(&packed.descriptor)?)?;
     }
+    if is_stdout(place) {
+        context.progress.note(&digest.to_string());
+        return Ok(());
+    }
     if !context.output.is_json() {
         return context.output.line(digest);
     }
     let location = match place.location() {
         Location::Layout { path, reference: None } => {
             Location::Layout { path, reference: Some(format!("@{digest}")) }
+        }
+        Location::Archive { path, reference: None } => {
+            Location::Archive { path, reference: Some(format!("@{digest}")) }
         }
         location => location,
     };

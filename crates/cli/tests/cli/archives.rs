@@ -1,0 +1,196 @@
+//! Archives, wherever a location is typed.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::real::peer;
+use crate::support::{PROGRAM, Run, Sandbox};
+
+/// A layout with two images, one of which has a referrer.
+fn two() -> (Sandbox, String, String) {
+    let sandbox = Sandbox::new();
+    sandbox.write("rootfs/file", "hello");
+    let one = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:h.example/app:v1"]);
+    sandbox.write("rootfs/file", "bye");
+    let two = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:h.example/app:v2"]);
+    sandbox.write("sbom.json", "{}");
+    sandbox.ok(&["pack", "files", "sbom.json", "--subject", "oci:out:h.example/app:v1", "--to", "oci:out"]);
+    (sandbox, one, two)
+}
+
+fn blobs(sandbox: &Sandbox, layout: &str) -> Vec<std::ffi::OsString> {
+    let blobs = sandbox.path(layout).join("blobs/sha256").read_dir().unwrap();
+    let mut names: Vec<_> = blobs.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_layout_becomes_an_archive_and_a_layout_again() {
+    let (sandbox, one, two) = two();
+    let said = sandbox.ok(&["copy", "--all-tags", "oci:out", "oci-archive:a.tar"]);
+    assert_eq!(
+        said,
+        format!("{one}\toci-archive:a.tar:h.example/app:v1\n{two}\toci-archive:a.tar:h.example/app:v2")
+    );
+    let names = "h.example/app:v1\nh.example/app:v2";
+    assert!(sandbox.ok(&["ls", "oci-archive:a.tar"]).starts_with(names));
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:a.tar:v2"]), two);
+    assert_eq!(sandbox.ok(&["resolve", &format!("oci-archive:a.tar@{one}")]), one);
+    let inspected = sandbox.ok(&["inspect", "oci-archive:a.tar:v1"]);
+    assert_eq!(inspected, sandbox.ok(&["inspect", "oci:out:v1"]).replace("oci:out", "oci-archive:a.tar"));
+    let manifest = sandbox.ok(&["manifest", "get", "oci-archive:a.tar:v1"]);
+    assert_eq!(manifest, sandbox.ok(&["manifest", "get", "oci:out:v1"]));
+    assert_eq!(sandbox.ok(&["blob", "get", &format!("oci-archive:a.tar@{one}")]), manifest);
+
+    sandbox.ok(&["copy", "--all-tags", "./a.tar", "oci:back"]);
+    assert_eq!(blobs(&sandbox, "back"), blobs(&sandbox, "out"));
+    assert_eq!(sandbox.ok(&["ls", "--long", "oci:back"]), sandbox.ok(&["ls", "--long", "oci:out"]));
+    sandbox.ok(&["copy", "--all-tags", "oci:back", "oci-archive:b.tar"]);
+    assert_eq!(std::fs::read(sandbox.path("a.tar")).unwrap(), std::fs::read(sandbox.path("b.tar")).unwrap());
+    assert_eq!(
+        peer(&sandbox, "tar", &["-tf", "a.tar"]).lines().take(2).collect::<Vec<_>>(),
+        ["oci-layout", "index.json"]
+    );
+}
+
+#[test]
+fn what_is_copied_to_an_archive_joins_what_it_holds() {
+    let (sandbox, one, two) = two();
+    sandbox.ok(&["copy", "oci:out:v1", "oci-archive:a.tar"]);
+    sandbox.ok(&["copy", "oci:out:v2", "oci-archive:a.tar"]);
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:a.tar:v1"]), one);
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:a.tar:v2"]), two);
+    sandbox.ok(&["copy", "--all-tags", "oci-archive:a.tar", "oci:back"]);
+    assert_eq!(blobs(&sandbox, "back"), blobs(&sandbox, "out"));
+    let before = std::fs::read(sandbox.path("a.tar")).unwrap();
+    sandbox.ok(&["copy", "oci:out:v2", "oci-archive:a.tar"]);
+    assert_eq!(std::fs::read(sandbox.path("a.tar")).unwrap(), before);
+    sandbox.ok(&["copy", "oci-archive:a.tar:v2", "oci-archive:a.tar:h.example/app:latest"]);
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:a.tar:latest"]), two);
+}
+
+#[test]
+fn a_copy_that_fails_leaves_the_archive_as_it_was() {
+    let (sandbox, one, two) = two();
+    sandbox.ok(&["copy", "oci:out:v1", "oci-archive:a.tar"]);
+    let manifest: Value = serde_json::from_str(&sandbox.ok(&["manifest", "get", "oci:out:v2"])).unwrap();
+    let layer = sandbox.blob("out", manifest["layers"][0]["digest"].as_str().unwrap());
+    std::fs::write(&layer, "broken").unwrap();
+    let before = sandbox.tree();
+    let run = sandbox.run(&["copy", "oci:out:v2", "oci-archive:a.tar"]);
+    assert_eq!(run.code, 4, "{run:?}");
+    assert_eq!(sandbox.tree(), before);
+    // Of several things, those that are whole go on.
+    let run = sandbox.run(&["copy", "--all-tags", "oci:out", "oci-archive:b.tar"]);
+    assert_eq!(run.code, 10, "{run:?}");
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:b.tar:v1"]), one);
+    let missing = sandbox.run(&["resolve", &format!("oci-archive:b.tar@{two}")]);
+    assert_eq!(missing.code, 3, "{missing:?}");
+    sandbox.ok(&["copy", "--all-tags", "oci-archive:b.tar", "oci:back"]);
+}
+
+#[test]
+fn archives_go_through_pipes() {
+    let (sandbox, one, _) = two();
+    let written = sandbox.command(PROGRAM).args(["copy", "oci:out:v1", "oci-archive:-"]).output().unwrap();
+    assert!(written.status.success(), "{written:?}");
+    assert!(String::from_utf8_lossy(&written.stderr).contains(&one), "{written:?}");
+    sandbox.write("piped.tar", &written.stdout);
+    sandbox.ok(&["copy", "oci:out:v1", "oci-archive:a.tar"]);
+    assert_eq!(std::fs::read(sandbox.path("a.tar")).unwrap(), written.stdout);
+    for arguments in [&["resolve", "oci-archive:-"][..], &["copy", "oci-archive:-", "oci:back"]] {
+        let input = File::open(sandbox.path("piped.tar")).unwrap();
+        let read = sandbox.command(PROGRAM).args(arguments).stdin(Stdio::from(input)).output().unwrap();
+        let read = Run::of(read);
+        assert_eq!((read.code, read.stdout.trim()), (0, &*one), "{read:?}");
+    }
+    sandbox.write("rootfs/file", "hello");
+    let packed = ["pack", "image", "rootfs", "--to", "oci-archive:-:h.example/app:v1"];
+    let packed = sandbox.command(PROGRAM).args(packed).output().unwrap();
+    sandbox.write("packed.tar", &packed.stdout);
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:packed.tar"]), one);
+    sandbox.fails_saying(2, &["copy", "--format", "json", "oci:out:v1", "oci-archive:-"], "standard output");
+}
+
+#[test]
+fn images_are_packed_into_archives() {
+    let (sandbox, _, two) = two();
+    for (location, name) in [
+        ("oci-archive:a.tar:v1", "v1"),
+        ("oci-archive:b.tar", ""),
+        ("./c.tar", ""),
+        ("docker-archive:d.tar:app:v1", "docker.io/library/app:v1"),
+    ] {
+        assert_eq!(sandbox.ok(&["pack", "image", "rootfs", "--to", location]), two, "{location}");
+        assert_eq!(sandbox.ok(&["resolve", location]), two, "{location}");
+        let listed = sandbox
+            .ok(&["ls", location.split(".tar").next().map(|path| format!("{path}.tar")).unwrap().as_str()]);
+        let expected = if name.is_empty() { format!("@{two}") } else { name.to_owned() };
+        assert_eq!(listed, expected, "{location}");
+    }
+}
+
+#[test]
+fn skopeo_reads_our_archives() {
+    let (sandbox, digest, _) = two();
+    sandbox.ok(&["copy", "--referrers", "none", "oci:out:v1", "oci-archive:a.tar"]);
+    let inspected: Value =
+        serde_json::from_str(&peer(&sandbox, "skopeo", &["inspect", "oci-archive:a.tar"])).unwrap();
+    assert_eq!(inspected["Digest"], digest);
+    sandbox.ok(&["copy", "--all-tags", "oci:out", "docker-archive:d.tar"]);
+    let listed: Value =
+        serde_json::from_str(&peer(&sandbox, "skopeo", &["list-tags", "docker-archive:d.tar"])).unwrap();
+    assert_eq!(listed["Tags"], serde_json::json!(["h.example/app:v1", "h.example/app:v2"]));
+    let config = ["inspect", "--config", "docker-archive:d.tar:h.example/app:v1"];
+    let config: Value = serde_json::from_str(&peer(&sandbox, "skopeo", &config)).unwrap();
+    assert_eq!(config["os"], "linux");
+    let image = "docker-archive:d.tar:h.example/app:v2";
+    peer(&sandbox, "skopeo", &["--insecure-policy", "copy", image, "oci:theirs:v2"]);
+    assert_eq!(sandbox.ok(&["resolve", "docker-archive:d.tar:v1"]), digest);
+}
+
+#[test]
+fn we_read_the_archives_of_skopeo() {
+    let (sandbox, digest, _) = two();
+    let name = "oci:out:h.example/app:v1";
+    peer(&sandbox, "skopeo", &["--insecure-policy", "copy", name, "oci-archive:a.tar:v1"]);
+    assert_eq!(sandbox.ok(&["resolve", "oci-archive:a.tar:v1"]), digest);
+    sandbox.ok(&["copy", "oci-archive:a.tar:v1", "oci:back:v1"]);
+    assert_eq!(sandbox.ok(&["resolve", "oci:back:v1"]), digest);
+    let saved = "docker-archive:d.tar:h.example/app:v1";
+    peer(&sandbox, "skopeo", &["--insecure-policy", "copy", name, saved]);
+    assert_eq!(sandbox.ok(&["ls", "docker-archive:d.tar"]), "h.example/app:v1");
+    let copied = sandbox.ok(&["copy", "docker-archive:d.tar", "oci:saved"]);
+    assert_eq!(sandbox.ok(&["resolve", "oci:saved:v1"]), copied);
+    let ours: Value = serde_json::from_str(&sandbox.ok(&["manifest", "get", "oci:saved:v1"])).unwrap();
+    let theirs = peer(&sandbox, "skopeo", &["inspect", "--raw", saved]);
+    let theirs: Value = serde_json::from_str(&theirs).unwrap();
+    assert_eq!(ours["config"]["digest"], theirs["config"]["digest"]);
+    assert_eq!(ours["layers"][0]["digest"], theirs["layers"][0]["digest"]);
+}
+
+#[test]
+fn what_archives_cannot_do_is_said() {
+    let (sandbox, ..) = two();
+    sandbox.ok(&["copy", "oci:out:v1", "oci-archive:a.tar"]);
+    sandbox.fails_saying(12, &["tag", "oci-archive:a.tar:v1", "v2"], "written as a whole");
+    sandbox.fails_saying(12, &["serve", "oci-archive:a.tar"], "only layouts are served");
+    sandbox.fails_saying(12, &["blob", "put", "sbom.json", "oci-archive:a.tar"], "written as a whole");
+    sandbox.fails_saying(
+        12,
+        &["pack", "image", "rootfs", "--from", "oci-archive:a.tar:v1", "--to", "oci:x"],
+        "archive",
+    );
+    sandbox.fails_saying(2, &["init", "oci-archive:new.tar"], "empty archive");
+    sandbox.fails_saying(4, &["ls", "oci-archive:sbom.json"], "not a tar");
+    sandbox.fails_saying(4, &["copy", "oci:out:v1", "./sbom.json"], "not a tar");
+    sandbox.fails_saying(
+        3,
+        &["copy", "--referrers", "none", "oci:out:v1", "oci-archive:no/a.tar"],
+        "does not exist",
+    );
+    sandbox.fails_saying(3, &["resolve", "oci-archive:no.tar"], "does not exist");
+}
