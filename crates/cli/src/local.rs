@@ -195,6 +195,14 @@ impl Meaning for Error {
             Self::MissingBlob { .. } => Some(
                 "copy it again from where it came from: transship copy puts back what is missing".to_owned(),
             ),
+            Self::Unreadable { source, .. } if matches!(**source, Self::MissingBlob { .. }) => Some(
+                "copy it again from where it came from; if it is the member of an index that was left out on \
+                 purpose, --sparse says so"
+                    .to_owned(),
+            ),
+            Self::Unreadable { .. } => Some(
+                "copy it again from where it came from, or take away the entry that leads to it".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -76,6 +76,8 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Inspect(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Resolve(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Tag(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Untag(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Gc(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Manifest(ManifestCommand::Get(args)) => (text, auto, args.verbosity.clone()),
         Command::Manifest(ManifestCommand::Put(args)) => {
             (args.formatted.format, auto, args.verbosity.clone())
@@ -99,6 +101,8 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Inspect(args) => commands::inspect::run(&args, context),
         Command::Resolve(args) => commands::resolve::run(&args, context),
         Command::Tag(args) => commands::tag::run(&args, context),
+        Command::Untag(args) => commands::untag::run(&args, context),
+        Command::Gc(args) => commands::gc::run(&args, context),
         Command::Manifest(command) => commands::manifest::run(&command, context),
         Command::Blob(command) => commands::blob::run(&command, context),
         Command::Login(args) => commands::login::run(&args, context),

@@ -186,6 +186,13 @@ impl<'a> IndexEdit<'a> {
         slots.len()
     }
 
+    /// Removes the entries at these positions of the index as it was read.
+    pub(crate) fn remove_positions(&mut self, positions: &[usize]) {
+        for &position in positions {
+            self.remove_slot(position);
+        }
+    }
+
     /// Removes the entries without a name that point at this digest. Tells how many there were.
     ///
     /// # Errors

@@ -85,6 +85,14 @@ pub enum Error {
         /// The blob.
         digest: Digest,
     },
+    /// A manifest that must be followed cannot be read, so that nobody knows what it needs. Nothing was removed.
+    #[error("{digest} cannot be followed to what it needs, so that nothing may go: {source}")]
+    Unreadable {
+        /// The manifest.
+        digest: Digest,
+        /// Why it cannot be read.
+        source: Box<Error>,
+    },
     /// A blob is there, and its content is wrong.
     #[error("{}: {source}", path.display())]
     Content {
@@ -223,6 +231,7 @@ impl Error {
             | Self::ReadOnly { .. }
             | Self::Full { .. }
             | Self::Storage { .. } => Kind::Storage,
+            Self::Unreadable { source, .. } => source.kind(),
             Self::Limit { .. } => Kind::Limit,
             Self::Ended => Kind::Unexpected,
             Self::Foreign { kind, .. } => *kind,

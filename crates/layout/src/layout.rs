@@ -395,10 +395,15 @@ pub(crate) struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    pub(crate) fn rename(mut self, name: &str) -> Result<()> {
+    pub(crate) fn rename(self, name: &str) -> Result<()> {
+        let root = &self.inner.root;
+        self.rename_into(root, name)
+    }
+
+    pub(crate) fn rename_into(mut self, folder: &Dir, name: &str) -> Result<()> {
         let inner = self.inner;
         self.folder
-            .rename(&self.name, &inner.root, name)
+            .rename(&self.name, folder, name)
             .map_err(|error| inner.full(error, &inner.at(name), "replacing"))?;
         self.renamed = true;
         Ok(())

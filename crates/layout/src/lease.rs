@@ -6,14 +6,14 @@
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use transship_spec::Digest;
 
-use crate::dir::{Dir, FileState};
+use crate::dir::{Dir, FileState, Refusal};
 use crate::layout::Inner;
 use crate::scratch::{Scratch, random};
-use crate::{Error, Result};
+use crate::{Error, Links, Result};
 
 /// The folder's name in the scratch folder.
 pub(crate) const FOLDER: &str = "leases";
@@ -77,20 +77,26 @@ impl Drop for Lease {
     }
 }
 
-/// Whether a lease belongs to a live process. A dead one is removed.
+/// Whether a lease belongs to a live process.
 pub(crate) fn is_held(leases: &Dir, name: &str) -> bool {
-    let Ok(file) = leases.open_existing(name) else { return false };
-    match file.try_lock() {
-        Ok(()) => {
-            let _ = leases.remove_file(name);
-            false
-        }
+    match leases.read(name, Links::Refuse) {
         // Where there are no locks nobody can tell, and what is unknown is kept.
+        Ok(opened) => File::from(opened.fd).try_lock().is_err(),
+        Err(Refusal::Io(error)) if error.kind() == io::ErrorKind::NotFound => false,
         Err(_) => true,
     }
 }
 
-/// The digests that live leases name. To be called beneath the layout's lock.
+/// Removes a lease while it is locked, if it still can be.
+pub(crate) fn remove_dead(leases: &Dir, name: &str) {
+    if let Ok(file) = leases.open_existing(name)
+        && file.try_lock().is_ok()
+    {
+        let _ = leases.remove_file(name);
+    }
+}
+
+/// The digests that live leases name. What counts must be asked beneath the layout's lock.
 ///
 /// # Errors
 /// [`Error::Storage`] when a lease cannot be read: then nothing may be removed.
@@ -104,9 +110,13 @@ pub(crate) fn relied_on(inner: &Inner) -> Result<HashSet<Digest>> {
         if !is_held(&leases, name) {
             continue;
         }
-        let Ok(file) = leases.open_existing(name) else { continue };
+        let opened = match leases.read(name, Links::Refuse) {
+            Ok(opened) => opened,
+            Err(Refusal::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(refusal) => return Err(inner.refused(&format!(".transship/leases/{name}"), refusal)),
+        };
         let mut text = String::new();
-        file.take(MAX_LEASE).read_to_string(&mut text).map_err(reading())?;
+        File::from(opened.fd).take(MAX_LEASE).read_to_string(&mut text).map_err(reading())?;
         digests.extend(text.lines().filter_map(|line| Digest::parse(line).ok()));
     }
     Ok(digests)
@@ -133,8 +143,9 @@ mod tests {
         std::fs::write(temporary.join(format!("{}-0", lease.name())), "").unwrap();
 
         assert_eq!(relied_on(&layout.0).unwrap(), HashSet::from([digest]));
-        assert!(!dead.exists());
+        assert!(dead.exists(), "asking changes nothing");
         Scratch::new(&layout.0).sweep("");
+        assert!(!dead.exists());
         assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 1, "that of the live one");
         let name = lease.name().to_owned();
         drop(lease);

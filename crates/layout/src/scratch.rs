@@ -12,7 +12,7 @@ use crate::dir::Dir;
 use crate::layout::Inner;
 use crate::lease;
 use crate::lock::Lock;
-use crate::{Error, Result};
+use crate::{Error, Result, Tally};
 
 /// The folder's name.
 pub(crate) const FOLDER: &str = ".transship";
@@ -74,26 +74,48 @@ impl<'a> Scratch<'a> {
     /// Best effort; what cannot be removed stays. Temporary files are listed before leases, so that a lease taken
     /// meanwhile is seen.
     pub(crate) fn sweep(&self, own: &str) {
+        let (temporary, files) = self.left_behind(&|leases, name| {
+            let is_held = name == own || lease::is_held(leases, name);
+            if !is_held {
+                lease::remove_dead(leases, name);
+            }
+            is_held
+        });
+        let Some(temporary) = temporary else { return };
+        for file in files {
+            let _ = temporary.remove_file(&file);
+        }
+    }
+
+    /// What a sweep would remove of temporary files now.
+    pub(crate) fn abandoned(&self) -> Tally {
+        let mut tally = Tally::default();
+        if let (Some(temporary), files) = self.left_behind(&lease::is_held) {
+            files
+                .iter()
+                .filter_map(|file| temporary.state(file).ok()?)
+                .for_each(|state| tally.add(state.size));
+        }
+        tally
+    }
+
+    /// Temporary files of no live lease, and their folder.
+    fn left_behind(&self, is_held: &dyn Fn(&Dir, &str) -> bool) -> (Option<Dir>, Vec<String>) {
         let list = |folder: &Option<Dir>| -> Vec<String> {
             let names = folder.as_ref().and_then(|folder| folder.names().ok());
             names.into_iter().flatten().flatten().filter_map(|name| name.into_string().ok()).collect()
         };
         let temporary = self.existing("tmp");
-        let files = list(&temporary);
+        let mut files = list(&temporary);
         let leases = self.existing("leases");
-        let held = list(&leases);
-        let Some(leases) = leases else { return };
-        let alive: Vec<_> =
-            held.into_iter().filter(|name| name == own || lease::is_held(&leases, name)).collect();
-        let Some(temporary) = temporary else { return };
-        for file in files {
-            // Files that are not named after a lease are the index under way: it is written beneath the lock, that
-            // whoever sweeps holds.
+        let mut alive = list(&leases);
+        alive.retain(|name| leases.as_ref().is_some_and(|leases| is_held(leases, name)));
+        // Files that are not named after a lease are written beneath the lock, that whoever sweeps holds.
+        files.retain(|file| {
             let owner = file.split('-').next().unwrap_or_default();
-            if !alive.iter().any(|name| name == owner) {
-                let _ = temporary.remove_file(&file);
-            }
-        }
+            !alive.iter().any(|name| name == owner)
+        });
+        (temporary, files)
     }
 
     /// Removes the scratch folder if it holds nothing of use: no leases, partial downloads or stamps.

@@ -9,7 +9,7 @@ use transship_spec::{Descriptor, Digest, Document, MediaType};
 use crate::blobs::{PIECE, blob_path, verify_file};
 use crate::dir::FileState;
 use crate::edit::IndexEdit;
-use crate::index::Index;
+use crate::index::{Entry, Index};
 use crate::ingest::{BlobWriter, Ingest, Written};
 use crate::layout::{INDEX, Inner};
 use crate::lock::Lock;
@@ -208,7 +208,11 @@ impl Session {
         let inner = ingest.inner();
         ingest.finish()?;
         // Whatever must be hashed again is hashed before others have to wait.
-        ingest.recheck()?;
+        match ingest.recheck() {
+            // What is collected as garbage just now may be back by then: it counts only beneath the lock.
+            Err(Error::Vanished { .. }) => {}
+            other => other?,
+        }
         let lock = Lock::take(inner)?;
         let scratch = Scratch::new(inner);
         scratch.sweep(ingest.lease_name());
@@ -223,6 +227,24 @@ impl Session {
 
     fn wrong(&self, expected: &Descriptor, source: transship_spec::Error) -> Error {
         Error::Content { path: self.layout().0.at(&blob_path(&expected.digest)), source }
+    }
+
+    /// As [`Layout::resolve`]; from now on the entry's content, and what that leads to, is leased, so that it can be given
+    /// another name although nobody holds the one that it has.
+    ///
+    /// # Errors
+    /// Those of [`Layout::resolve`] and [`Session::lease`].
+    pub fn resolve(&self, reference: Option<&str>) -> Result<Entry> {
+        let mut entry = self.layout().resolve(reference)?;
+        loop {
+            self.lease(&entry.descriptor.digest)?;
+            // What was listed after it was leased stays, whatever is done to the index then.
+            let again = self.layout().resolve(reference)?;
+            if again.descriptor.digest == entry.descriptor.digest {
+                return Ok(again);
+            }
+            entry = again;
+        }
     }
 
     /// Tells other processes that a digest is needed, without a look at it.
@@ -256,28 +278,34 @@ fn save<R>(inner: &Inner, change: &mut impl FnMut(&mut IndexEdit<'_>) -> Result<
         if !edit.is_changed() {
             return Ok(result);
         }
-        let beside = inner.write_beside("index", |file| {
-            let mut out = BufWriter::with_capacity(PIECE, file);
-            edit.write(&mut out)?;
-            out.flush()
-        })?;
-        let now = inner.root.state(INDEX).map_err(Error::storage("reading", inner.at(INDEX)))?;
-        if now.is_some_and(|now| now.kind == rustix::fs::FileType::Symlink) {
-            return Err(Error::Unsafe {
-                path: inner.at(INDEX),
-                what: "a link, which is never written through",
-            });
-        }
         // A program that takes no lock may have written meanwhile: then its change is merged too.
-        if now == Some(before) {
-            beside.rename(INDEX)?;
-            if inner.is_durable() {
-                inner.root.sync().map_err(Error::storage("syncing", &inner.path))?;
-            }
+        if put(inner, &edit, before)? {
             return Ok(result);
         }
     }
     Err(Error::Unsettled { path: inner.at(INDEX) })
+}
+
+/// Puts a changed index in the place of the one that was read in the state `before`; `false` when that is another one by
+/// now. To be called beneath the lock.
+pub(crate) fn put(inner: &Inner, edit: &IndexEdit<'_>, before: FileState) -> Result<bool> {
+    let beside = inner.write_beside("index", |file| {
+        let mut out = BufWriter::with_capacity(PIECE, file);
+        edit.write(&mut out)?;
+        out.flush()
+    })?;
+    let now = inner.root.state(INDEX).map_err(Error::storage("reading", inner.at(INDEX)))?;
+    if now.is_some_and(|now| now.kind == rustix::fs::FileType::Symlink) {
+        return Err(Error::Unsafe { path: inner.at(INDEX), what: "a link, which is never written through" });
+    }
+    if now != Some(before) {
+        return Ok(false);
+    }
+    beside.rename(INDEX)?;
+    if inner.is_durable() {
+        inner.root.sync().map_err(Error::storage("syncing", &inner.path))?;
+    }
+    Ok(true)
 }
 
 #[cfg(target_os = "linux")]

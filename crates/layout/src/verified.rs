@@ -5,8 +5,7 @@
 //! foreign line is passed over, and losing it costs one hash a blob. Small blobs are hashed again sooner than a line is
 //! kept for them.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -80,6 +79,29 @@ impl Stamps {
         }
     }
 
+    /// Forgets blobs that are gone, also on disk. To be called beneath the layout's lock. Best effort: a stamp too many
+    /// takes some room, a stamp too few costs one hash.
+    pub(crate) fn forget(&self, inner: &Inner, gone: &HashSet<&Digest>) {
+        if gone.is_empty() {
+            return;
+        }
+        let mut known = self.known();
+        known.stamps.retain(|digest, _| !gone.contains(digest));
+        known.fresh.retain(|digest| !gone.contains(digest));
+        let Ok(scratch) = inner.root.child(crate::scratch::FOLDER) else { return };
+        let mut on_disk = load(inner);
+        let before = on_disk.len();
+        on_disk.retain(|(digest, _)| !gone.contains(digest));
+        if on_disk.is_empty() && before > 0 {
+            let _ = scratch.remove_file(FILE);
+        } else if on_disk.len() < before {
+            let lines: String = on_disk.iter().map(|(digest, stamp)| line(digest, stamp)).collect();
+            if let Ok(beside) = inner.write_beside("stamps", |file| file.write_all(lines.as_bytes())) {
+                let _ = beside.rename_into(&scratch, FILE);
+            }
+        }
+    }
+
     /// Appends what is new to the file. Best effort: a stamp that is lost costs one hash.
     pub(crate) fn save(&self, inner: &Inner) {
         let mut known = self.known();
@@ -87,14 +109,18 @@ impl Stamps {
         let mut lines = String::from("\n");
         for digest in std::mem::take(&mut known.fresh) {
             if let Some(stamp) = known.stamps.get(&digest) {
-                let Stamp { size, modified, changed, inode, device } = stamp;
-                let _ = writeln!(lines, "{digest} {size} {modified} {changed} {inode} {device}");
+                lines.push_str(&line(&digest, stamp));
             }
         }
         if lines.len() > 1 {
             let _ = append(inner, &lines);
         }
     }
+}
+
+fn line(digest: &Digest, stamp: &Stamp) -> String {
+    let Stamp { size, modified, changed, inode, device } = stamp;
+    format!("{digest} {size} {modified} {changed} {inode} {device}\n")
 }
 
 fn append(inner: &Inner, lines: &str) -> Result<()> {

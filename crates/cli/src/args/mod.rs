@@ -9,6 +9,7 @@ mod expand;
 mod pack;
 mod serve;
 mod shared;
+mod upkeep;
 mod values;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,7 @@ pub(crate) use pack::{
 };
 pub(crate) use serve::Serve;
 pub(crate) use shared::{Durability, Format, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing};
+pub(crate) use upkeep::{Gc, Untag};
 pub(crate) use values::ForHost;
 
 /// The whole command line.
@@ -75,12 +77,16 @@ pub enum Command {
     Resolve(Resolve),
     /// Give more names to something in a layout or a registry
     Tag(Tag),
+    /// Take names away in a layout or a registry
+    Untag(Untag),
     /// Get or put the raw bytes of a manifest
     #[command(subcommand)]
     Manifest(ManifestCommand),
     /// Get or put the raw bytes of a blob
     #[command(subcommand)]
     Blob(BlobCommand),
+    /// Remove blobs of a layout that nothing reaches
+    Gc(Gc),
     /// Serve layouts as a registry
     Serve(Serve),
     /// Keep the credentials for a registry

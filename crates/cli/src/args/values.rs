@@ -1,6 +1,7 @@
 //! Values of flags that are more than a word.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 /// `[HOST=]VALUE`: a value for one registry, or for whichever the command names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,21 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A stretch of time: `90s`, `10m`, `1h`, `2d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[number.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        "" if number == "0" => 1,
+        _ => return Err("it is not a number with s, m, h or d after it".to_owned()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    seconds.map(Duration::from_secs).ok_or_else(|| "it is not a number with s, m, h or d after it".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +74,17 @@ mod tests {
         assert_eq!(parse("/etc/a=b.pem").unwrap().host, None);
         assert_eq!(parse("ca.pem").unwrap(), ForHost { host: None, value: "ca.pem".into() });
         assert!(parse("r.example=").is_err());
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("1h", 3600), ("2d", 172_800), ("0", 0), ("0s", 0)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "1", "h", "-1s", "1.5h", "1w", "99999999999999999999d", "9999999999999999999d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

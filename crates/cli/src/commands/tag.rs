@@ -39,8 +39,9 @@ fn tag(args: &args::Tag, context: &Context) -> Result<(Digest, Vec<Location>), F
         Place::Layout { path, reference } => {
             let names = args.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>()?;
             let layout = crate::local::options(&args.reading, &args.writing).open(&path)?;
-            let descriptor = layout.resolve(reference.as_deref())?.descriptor;
-            layout.edit(|index| {
+            let session = layout.begin()?;
+            let descriptor = session.resolve(reference.as_deref())?.descriptor;
+            session.commit(|index| {
                 for name in &names {
                     index.set(name, &descriptor)?;
                 }

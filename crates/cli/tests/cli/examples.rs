@@ -6,7 +6,7 @@ use crate::real::guarded;
 use crate::support::{PROGRAM, Run, Sandbox};
 
 /// Commands in an order in which what one makes is there for the next.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 17] = [
     "init",
     "pack image",
     "pack files",
@@ -17,8 +17,10 @@ const ORDER: [&str; 15] = [
     "manifest get",
     "manifest put",
     "tag",
+    "untag",
     "ls",
     "blob get",
+    "gc",
     "login",
     "logout",
     "completions",

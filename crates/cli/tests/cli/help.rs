@@ -3,7 +3,7 @@
 use crate::support::{PROGRAM, Sandbox};
 
 /// The commands that can be run, by their words.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "",
     "init",
     "pack",
@@ -14,6 +14,8 @@ const COMMANDS: [&str; 17] = [
     "inspect",
     "resolve",
     "tag",
+    "untag",
+    "gc",
     "manifest get",
     "manifest put",
     "blob get",
@@ -76,6 +78,12 @@ fn errors_say_what_where_and_what_to_do() {
         "resolve --authfile none.json registry.example/app:v1",
         "blob get oci:out",
         "tag oci:out:v1",
+        "untag oci:out v2",
+        "untag oci:out:v1 v1",
+        "gc oci:out:v1",
+        "gc registry.example/app:v1",
+        "gc nowhere",
+        "gc out --grace 1",
         "ls oci:out:v1",
         "init out",
         "login registry.example/team --username me --password-stdin",

@@ -1,0 +1,151 @@
+//! `gc` and `untag`, alone and beside commands that write.
+
+use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use transship_layout::{Layout, graph};
+
+use crate::support::{PROGRAM, Run, Sandbox};
+
+#[test]
+fn what_goes_is_printed_and_gone() {
+    let sandbox = Sandbox::new();
+    let old = sandbox.artifact("out", "v1", "old");
+    let new = sandbox.artifact("out", "v1", "new");
+    let layer = transship_spec::Digest::sha256(b"old").to_string();
+    let size = sandbox.blob("out", &old).metadata().unwrap().len();
+    let mut lines = [format!("blob\t{old}\t{size}"), format!("blob\t{layer}\t3")];
+    lines.sort();
+
+    let before = sandbox.tree();
+    let planned = sandbox.run(&["gc", "out", "--dry-run", "--grace", "0s"]);
+    assert_eq!((planned.code, planned.stdout.trim_end()), (0, lines.join("\n").as_str()), "{planned:?}");
+    assert!(planned.stderr.contains("would go: 2 blobs"), "{}", planned.stderr);
+    assert!(planned.stderr.contains("3 blobs stay: 3 reachable"), "{}", planned.stderr);
+    let graceful = sandbox.run(&["gc", "oci:out"]);
+    assert_eq!((graceful.code, graceful.stdout.as_str()), (0, ""));
+    assert!(graceful.stderr.contains("there is no garbage"), "{}", graceful.stderr);
+    assert!(graceful.stderr.contains("2 younger than 1h (--grace)"), "{}", graceful.stderr);
+    assert_eq!(sandbox.tree(), before);
+
+    let done: Value =
+        serde_json::from_str(&sandbox.ok(&["gc", "./out", "--grace", "0", "--format", "json"])).unwrap();
+    assert_eq!(done["schema"], "transship.gc/v1");
+    assert_eq!((&done["bytes"], &done["dryRun"]), (&Value::from(size + 3), &Value::from(false)));
+    assert_eq!(done["kept"]["reachable"]["count"], 3);
+    assert!(!sandbox.blob("out", &old).exists() && sandbox.blob("out", &new).exists());
+    assert_eq!(sandbox.ok(&["gc", "out", "--grace", "0"]), "");
+}
+
+#[test]
+fn names_go_together_or_not_at_all() {
+    let sandbox = Sandbox::new();
+    let digest = sandbox.artifact("out", "v1", "hello");
+    sandbox.ok(&["tag", "oci:out:v1", "v2", "v3"]);
+    sandbox.fails_saying(3, &["untag", "oci:out", "v2", "v4"], "v4");
+    assert_eq!(sandbox.ok(&["untag", "oci:out", "v1", "v2"]), "");
+    assert_eq!(sandbox.ok(&["ls", "oci:out"]), "v3");
+    let json = sandbox.ok(&["untag", "oci:out", "v3", "--format", "json"]);
+    assert!(json.contains("transship.untag/v1") && json.contains("oci:out:v3"), "{json}");
+    assert_eq!(sandbox.ok(&["gc", "out", "--grace", "0"]).lines().count(), 3);
+    assert!(!sandbox.blob("out", &digest).exists());
+}
+
+#[test]
+fn a_broken_manifest_stops_it_with_advice() {
+    let sandbox = Sandbox::new();
+    let digest = sandbox.artifact("out", "v1", "hello");
+    std::fs::write(sandbox.blob("out", &digest), "{}").unwrap();
+    let said = sandbox.fails(4, &["gc", "out", "--grace", "0"]);
+    assert!(said.contains(&digest) && said.contains("copy it again"), "{said}");
+    std::fs::remove_file(sandbox.blob("out", &digest)).unwrap();
+    let said = sandbox.fails(4, &["gc", "out", "--grace", "0"]);
+    assert!(said.contains("is missing") && said.contains("--sparse"), "{said}");
+}
+
+fn start(sandbox: &Sandbox, arguments: &[&str]) -> Child {
+    let mut command = sandbox.command(PROGRAM);
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn succeeded(child: Child) -> Run {
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, 0, "{run:?}");
+    run
+}
+
+/// Everything that the index leads to is there and right.
+pub(crate) fn assert_whole(sandbox: &Sandbox, layout: &str) {
+    let layout = Layout::options().open_read_only(sandbox.path(layout)).unwrap();
+    let roots: Vec<_> = layout.entries().unwrap().into_iter().map(|entry| entry.descriptor).collect();
+    graph::walk(&layout, &roots, &mut |node| {
+        assert_eq!(node.presence, graph::Presence::Present, "{}", node.descriptor);
+        std::io::copy(&mut layout.open_blob(node.descriptor)?, &mut std::io::sink()).unwrap();
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// Runs the program again and again until it is told to stop, and gives how often.
+fn repeat(sandbox: &Sandbox, stop: &AtomicBool, arguments: &[&str]) -> usize {
+    for count in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return count;
+        }
+        sandbox.ok(arguments);
+    }
+    0
+}
+
+#[test]
+fn row_17_19_20_eight_processes_tag_while_a_ninth_collects_and_a_tenth_reads() {
+    const WRITERS: usize = 8;
+    const TURNS: usize = 10;
+    const NAMES: usize = 10;
+    let sandbox = Sandbox::new();
+    let digest = sandbox.artifact("out", "base", "shared by all");
+    let (stop, reads) = (AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
+    let collections = std::thread::scope(|scope| {
+        let gc = scope.spawn(|| repeat(&sandbox, &stop, &["gc", "out", "--grace", "0"]));
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                assert_whole(&sandbox, "out");
+                reads.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let sandbox = &sandbox;
+                scope.spawn(move || {
+                    for turn in 0..TURNS {
+                        // What it packs is garbage the next time round, and is packed again by another writer.
+                        let tree = format!("tree-{writer}");
+                        sandbox.write(&format!("{tree}/file"), format!("content {}", (turn + writer) % 3));
+                        let image = format!("oci:out:image-{writer}");
+                        let packed = ["pack", "image", &tree, "--platform", "linux/amd64", "--to", &image];
+                        succeeded(start(sandbox, &packed));
+                        let names: Vec<_> = (0..NAMES).map(|n| format!("w{writer}-{turn}-{n}")).collect();
+                        let mut tag = vec!["tag", image.as_str()];
+                        tag.extend(names.iter().map(String::as_str));
+                        succeeded(start(sandbox, &tag));
+                        let image = format!("image-{writer}");
+                        succeeded(start(sandbox, &["untag", "oci:out", &image]));
+                    }
+                })
+            })
+            .collect();
+        let ended: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        stop.store(true, Ordering::Relaxed);
+        ended.into_iter().for_each(|ended| ended.unwrap());
+        gc.join().unwrap()
+    });
+    assert!(collections > 0 && reads.into_inner() > 0);
+    assert_whole(&sandbox, "out");
+    let names: BTreeSet<_> = sandbox.ok(&["ls", "oci:out"]).lines().map(str::to_owned).collect();
+    assert_eq!(names.len(), WRITERS * TURNS * NAMES + 1);
+    assert_eq!(sandbox.ok(&["resolve", "oci:out:base"]), digest);
+    sandbox.ok(&["gc", "out", "--grace", "0"]);
+    assert!(!sandbox.path("out/.transship").exists());
+}
