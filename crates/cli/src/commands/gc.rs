@@ -95,6 +95,9 @@ fn folder(text: &str) -> Result<std::path::PathBuf, Failure> {
             let location = Location::Layout { path, reference: None };
             Err(Failure::usage("garbage is collected of a whole layout").hint(format!("type {location}")))
         }
+        Place::Archive { .. } => {
+            Err(Failure::usage("an archive holds no garbage: it was made of what was asked for"))
+        }
         Place::Registry(_) => Err(Failure::usage("a registry collects its garbage by itself")),
     }
 }

@@ -47,6 +47,7 @@ fn untag(args: &args::Untag, context: &Context) -> Result<Vec<Location>, Failure
                 |name: &Name| Location::Layout { path: path.clone(), reference: Some(name.to_string()) };
             Ok(names.iter().map(location).collect())
         }
+        place @ Place::Archive { .. } => Err(place.unchanged("has the names that it was made with")),
         Place::Registry(reference) => {
             if reference.tag().is_some() || reference.digest().is_some() {
                 return Err(named());

@@ -33,7 +33,7 @@ pub(super) fn sweep(
     gone.partials.count += draft.plan.partials.count;
     gone.partials.bytes += draft.plan.partials.bytes;
     if !draft.dropped.is_empty() {
-        let mut edit = IndexEdit::new(inner, &draft.index);
+        let mut edit = IndexEdit::new(inner.at(INDEX), &draft.index);
         edit.remove_positions(&draft.dropped);
         if !session::put(inner, &edit, draft.state)? {
             return Ok(None);
