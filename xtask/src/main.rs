@@ -1,4 +1,4 @@
-//! The chores of the workspace: `cargo xtask check`, `test`, `demo` and `bench`.
+//! The chores of the workspace: `cargo xtask check`, `test`, `demo`, `bench` and `fuzz`.
 //!
 //! Every chore is one module with a clap `Args` type and a `run`; a new one is a module, a line in [`Chore`] and a line in
 //! [`Chore::run`]. Chores read nothing from standard input, say each step in one line before they take it, and end with
@@ -9,6 +9,7 @@
 mod bench;
 mod check;
 mod demo;
+mod fuzz;
 mod needs;
 mod process;
 mod test;
@@ -30,6 +31,8 @@ enum Chore {
     Bench(bench::Args),
     /// The main job, from a directory tree to a registry and back, with nothing installed but Rust
     Demo(demo::Args),
+    /// Feed the parsers with inputs that nobody thought of
+    Fuzz(fuzz::Args),
     /// Set up what the tests need, then run all of them
     Test(test::Args),
 }
@@ -40,6 +43,7 @@ impl Chore {
             Self::Check(args) => check::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Demo(args) => demo::run(args),
+            Self::Fuzz(args) => fuzz::run(args),
             Self::Test(args) => test::run(args),
         }
     }

@@ -8,6 +8,7 @@ mod copy;
 mod measure;
 mod pack;
 mod registry;
+mod scale;
 mod tree;
 
 use std::fs;
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// MiB of the image that is copied
     #[arg(long, default_value_t = 2048)]
     copy_size: u64,
+    /// References of the layout of `scale`; it has ten times as many blobs
+    #[arg(long, default_value_t = 100_000)]
+    references: u64,
     /// A folder to take the input of `pack` from, instead of this machine's own files
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
@@ -50,6 +54,8 @@ enum What {
     Pack,
     /// An image of 2 GiB from a layout to a registry and back, beside skopeo
     Copy,
+    /// A layout of a million blobs and 100,000 references
+    Scale,
 }
 
 pub(crate) fn run(args: &Args) -> Result {
@@ -67,6 +73,9 @@ pub(crate) fn run(args: &Args) -> Result {
     }
     if wanted(What::Copy) {
         copy::bench(&transship, &work.path, args)?;
+    }
+    if wanted(What::Scale) {
+        scale::bench(&transship, &work.path, args.references)?;
     }
     Ok(())
 }
