@@ -7,13 +7,13 @@ use transship_spec::{Descriptor, Platform};
 use super::KEPT_PLATFORMS;
 
 /// The platforms that an entry says were kept.
-pub(super) fn kept_platforms(entry: &Descriptor) -> Option<Arc<[Platform]>> {
+pub(crate) fn kept_platforms(entry: &Descriptor) -> Option<Arc<[Platform]>> {
     let text = entry.annotations.get(KEPT_PLATFORMS)?;
     Some(text.split(',').filter_map(|platform| Platform::parse(platform.trim()).ok()).collect())
 }
 
 /// Whether a member belongs to what was kept. One without a platform does.
-pub(super) fn is_kept(member: &Descriptor, kept: &[Platform]) -> bool {
+pub(crate) fn is_kept(member: &Descriptor, kept: &[Platform]) -> bool {
     let is_attestation = transship_spec::platform::is_attestation(member);
     match &member.platform {
         Some(platform) if !is_attestation => {

@@ -56,7 +56,7 @@ mod descriptor;
 mod document;
 mod finding;
 mod folder;
-mod holes;
+pub(crate) mod holes;
 mod layer;
 mod names;
 mod read;

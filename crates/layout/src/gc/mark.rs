@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
+use std::sync::Arc;
 
-use transship_spec::{Descriptor, Digest, Document, MediaType, referrers};
+use transship_spec::{Descriptor, Digest, Document, MediaType, Platform, referrers};
 
 use super::inventory::{Inventory, is_older};
 use super::{GcEntry, GcOptions, GcPlan, GcReason, sweep};
 use crate::blobs::blob_path;
+use crate::check::holes::{is_kept, kept_platforms};
 use crate::dir::FileState;
 use crate::index::Index;
 use crate::layout::INDEX;
@@ -39,14 +41,15 @@ pub(super) enum Mark {
 }
 
 impl Draft {
-    pub(super) fn make(layout: &Layout, options: &GcOptions, now: i64) -> Result<Self> {
+    /// Finds out what goes. `all_entries` keeps every entry.
+    pub(super) fn make(layout: &Layout, options: &GcOptions, now: i64, all_entries: bool) -> Result<Self> {
         let inner = &layout.0;
         // Leases first: what is written and listed afterwards is found in the index.
         let leased = lease::relied_on(inner)?;
         let (index, state) = Index::load(inner)?;
         let inventory = Inventory::take(inner)?;
         let mut marker = Marker::new(layout, &inventory, options.sparse);
-        marker.roots(&index, options.untagged)?;
+        marker.roots(&index, options.untagged, all_entries)?;
         marker.run(Mark::Index)?;
         for digest in &leased {
             marker.hold(digest, Mark::Lease)?;
@@ -102,6 +105,8 @@ enum Way {
     Entry,
     /// The member of an index: a manifest, whatever its type.
     Member,
+    /// The same, for a platform that the entry declares to be left out.
+    Hole,
     /// Config, layer or blob of a manifest.
     Content,
     /// Through something that is still being written: it need not be whole.
@@ -118,6 +123,8 @@ struct Marker<'a> {
     followed: Vec<bool>,
     /// … and those that are not in it: embedded ones, and ones behind links.
     followed_elsewhere: HashSet<Digest>,
+    /// The platforms that are kept of indexes whose entries say so.
+    kept_platforms: HashMap<Digest, Arc<[Platform]>>,
     /// Weak entries that are not known to stay, by what they wait for.
     waiting: HashMap<Digest, Vec<usize>>,
     entries: Vec<Root>,
@@ -134,6 +141,7 @@ impl<'a> Marker<'a> {
             marks: vec![Mark::Nothing; inventory.blobs.len()],
             followed: vec![false; inventory.blobs.len()],
             followed_elsewhere: HashSet::new(),
+            kept_platforms: HashMap::new(),
             waiting: HashMap::new(),
             entries: Vec::new(),
             holes: 0,
@@ -142,11 +150,15 @@ impl<'a> Marker<'a> {
     }
 
     /// Tells strong entries from weak ones. Strong ones, and those that speak of what is not here, are to be followed.
-    fn roots(&mut self, index: &Index, untagged: bool) -> Result<()> {
+    fn roots(&mut self, index: &Index, untagged: bool, all: bool) -> Result<()> {
+        let mut held = Vec::new();
         for position in 0..index.len() {
             let malformed = |source| Error::Malformed { path: self.layout.0.at(INDEX), source };
             let mut descriptor = index.entry(position).map_err(malformed)?.descriptor;
             let claims = Names::of(&descriptor).claims();
+            if let Some(kept) = kept_platforms(&descriptor) {
+                self.kept_platforms.insert(descriptor.digest.clone(), kept);
+            }
             descriptor.annotations.clear();
             let subjects = match claims.as_slice() {
                 [] => self.subject(&descriptor)?.into_iter().collect(),
@@ -157,7 +169,11 @@ impl<'a> Marker<'a> {
             };
             let is_weak = !subjects.is_empty();
             let is_released = untagged && claims.is_empty() && !is_weak;
-            if is_released || is_weak && self.all_here(&subjects)? {
+            if all {
+                // What an entry speaks of must not go before it: it would be taken for something that was never here.
+                held.extend(subjects);
+                self.stack.push((descriptor, Way::Entry));
+            } else if is_released || is_weak && self.all_here(&subjects)? {
                 let slot = self.entries.len();
                 for subject in &subjects {
                     self.waiting.entry(subject.clone()).or_default().push(slot);
@@ -168,7 +184,7 @@ impl<'a> Marker<'a> {
                 self.stack.push((descriptor, Way::Entry));
             }
         }
-        Ok(())
+        held.iter().try_for_each(|subject| self.hold(subject, Mark::Index))
     }
 
     /// What a manifest without a name refers to.
@@ -229,7 +245,7 @@ impl<'a> Marker<'a> {
             return self.follow(descriptor, way, position);
         }
         match way {
-            Way::Entry | Way::Member => self.must_lead_nowhere(descriptor),
+            Way::Entry | Way::Member | Way::Hole => self.must_lead_nowhere(descriptor),
             Way::Content | Way::Held => Ok(()),
         }
     }
@@ -245,7 +261,7 @@ impl<'a> Marker<'a> {
         let document = match read_document(self.layout, descriptor) {
             Ok(document) => document,
             Err(_) if way == Way::Held => return Ok(()),
-            Err(Error::MissingBlob { .. }) if way != Way::Entry && self.sparse => {
+            Err(Error::MissingBlob { .. }) if way == Way::Hole || way != Way::Entry && self.sparse => {
                 self.holes += 1;
                 self.followed_elsewhere.insert(descriptor.digest.clone());
                 return Ok(());
@@ -261,7 +277,11 @@ impl<'a> Marker<'a> {
             _ if document.as_index().is_some() => Way::Member,
             _ => Way::Content,
         };
-        self.stack.extend(document.children().into_iter().map(|child| (bare(child), below)));
+        let kept = self.kept_platforms.get(&descriptor.digest).filter(|_| below == Way::Member);
+        self.stack.extend(document.children().into_iter().map(|child| match kept {
+            Some(kept) if !is_kept(child, kept) => (bare(child), Way::Hole),
+            _ => (bare(child), below),
+        }));
         Ok(())
     }
 

@@ -115,6 +115,11 @@ impl GcPlan {
         blobs.saturating_add(self.partials.bytes).saturating_add(self.temporaries.bytes)
     }
 
+    fn sorted(mut self) -> Self {
+        self.blobs.sort_unstable();
+        self
+    }
+
     /// Whether nothing goes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -162,7 +167,7 @@ impl Layout {
     /// # Errors
     /// As [`Layout::gc`], save those of writing.
     pub fn plan_gc(&self, options: &GcOptions) -> Result<GcPlan> {
-        Ok(mark::Draft::make(self, options, inventory::system_now())?.plan)
+        Ok(mark::Draft::make(self, options, inventory::system_now(), false)?.plan)
     }
 
     /// Removes what nothing needs any more, beneath the layout's lock, and tells what that was.
@@ -203,11 +208,26 @@ impl Layout {
 
     fn collect(&self, options: &GcOptions, watch: &mut dyn FnMut(Step)) -> Result<GcPlan> {
         let mut gone = GcPlan::default();
+        let mut full = None;
         for _ in 0..TRIES {
-            let draft = mark::Draft::make(self, options, inventory::now(&self.0))?;
+            let draft = mark::Draft::make(self, options, inventory::now(&self.0), full.is_some())?;
             watch(Step::Planned);
-            if let Some(done) = sweep::sweep(self, draft, &mut gone, watch)? {
-                return Ok(done);
+            match sweep::sweep(self, draft, &mut gone, watch) {
+                // There is no room for a new index. What goes even without one may make some.
+                Err(error @ Error::Full { .. }) if full.is_none() && gone.blobs.is_empty() => {
+                    full = Some(error);
+                }
+                Ok(Some(done)) => {
+                    match full.take() {
+                        Some(error) if gone.blobs.is_empty() => return Err(error),
+                        Some(_) => continue,
+                        None => {}
+                    }
+                    let GcPlan { entries, blobs, partials, temporaries, .. } = gone;
+                    return Ok(GcPlan { entries, blobs, partials, temporaries, ..done }.sorted());
+                }
+                Ok(None) => {}
+                Err(error) => return Err(error),
             }
         }
         Err(Error::Unsettled { path: self.0.at(crate::layout::INDEX) })

@@ -17,7 +17,8 @@ use crate::{Error, Layout, Links, Result, lease, session};
 const BATCH: usize = 1024;
 
 /// Removes what a draft says, beneath the lock. `None` when another program has changed the index meanwhile: then what
-/// was aside is back, and the rest is to be planned anew. What is gone by then is added to `gone`.
+/// was aside is back, and the rest is to be planned anew. What goes is added to `gone`; the plan that is given back tells
+/// what stays.
 pub(super) fn sweep(
     layout: &Layout,
     mut draft: Draft,
@@ -68,9 +69,6 @@ pub(super) fn sweep(
     for size in kept.into_values() {
         done.leased.add(size);
     }
-    let GcPlan { entries, blobs, partials, temporaries, .. } = std::mem::take(gone);
-    (done.entries, done.blobs, done.partials, done.temporaries) = (entries, blobs, partials, temporaries);
-    done.blobs.sort_unstable();
     Ok(Some(done))
 }
 

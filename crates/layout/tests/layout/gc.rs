@@ -217,6 +217,28 @@ fn holes_of_a_sparse_layout_are_fine_when_they_are_said_to_be() {
 }
 
 #[test]
+fn holes_that_an_entry_declares_are_fine_and_others_are_not() {
+    let (_folder, layout) = layout();
+    let session = layout.begin().unwrap();
+    let platform = |text: &str| Some(transship_spec::Platform::parse(text).unwrap());
+    let here = Descriptor { platform: platform("linux/amd64"), ..manifest(&session, "here", None) };
+    let absent = Descriptor::of(MediaType::OCI_MANIFEST, b"for another platform");
+    let absent = Descriptor { platform: platform("linux/arm64"), ..absent };
+    let both = Index::new(vec![absent.clone(), here]).to_document().unwrap();
+    let mut both = session.put_document(&both).unwrap();
+    let mut list = |kept: &str| {
+        both.annotations.insert(transship_layout::check::KEPT_PLATFORMS.to_owned(), kept.to_owned());
+        layout.edit(|index| index.set(&short("v1"), &both)).unwrap();
+    };
+    list("linux/amd64");
+    session.commit(|_| Ok(())).unwrap();
+    let done = layout.gc(&at_once()).unwrap();
+    assert_eq!((done.holes, done.reachable.count), (1, 4));
+    list("linux/amd64,linux/arm64");
+    stops(&layout, &absent.digest, Kind::Invalid, &at_once());
+}
+
+#[test]
 fn missing_layers_and_subjects_stop_nothing() {
     let (_folder, layout) = layout();
     let session = layout.begin().unwrap();

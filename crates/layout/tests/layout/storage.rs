@@ -35,6 +35,7 @@ fn tmpfs(path: &Path, options: &str) {
 pub(crate) fn role(role: &str, path: &Path) {
     match role {
         "full" => full(path),
+        "full of garbage" => full_of_garbage(path),
         "inodes" => inodes(path),
         "read-only" => read_only(path),
         "another mount" => another_mount(path),
@@ -107,7 +108,11 @@ fn read_only(path: &Path) {
     let reader = Layout::options().open_read_only(path).unwrap();
     assert_eq!(reader.resolve(None).unwrap().descriptor.digest, image.digest);
     reader.read_document(&image).unwrap();
+    assert!(reader.plan_gc(&crate::gc::at_once()).unwrap().is_empty());
     let writer = Layout::options().open(path).unwrap();
+    let error = writer.gc(&crate::gc::at_once()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Storage, "{error}");
+    assert!(error.to_string().contains("Read-only file system"), "{error}");
     let error = writer.begin().unwrap_err();
     assert_eq!(error.kind(), Kind::Storage, "{error}");
     assert!(error.to_string().contains("Read-only file system"), "{error}");
@@ -187,4 +192,44 @@ fn few_files(path: &Path) {
         (0..1500u32).map(|n| session.put_bytes(text(), &n.to_le_bytes()).unwrap()).collect();
     session.commit(|_| Ok(())).unwrap();
     assert!(blobs.iter().all(|blob| layout.has(blob).unwrap()));
+}
+
+#[test]
+fn row_6_garbage_goes_also_from_a_full_disk() {
+    in_a_namespace("full of garbage");
+}
+
+fn full_of_garbage(path: &Path) {
+    tmpfs(path, "size=1m,mode=0755");
+    let layout = Layout::options().create(path).unwrap();
+    let image = put(&layout, "v1");
+    let session = layout.begin().unwrap();
+    let signature = crate::support::manifest(&session, "signature", Some(image.clone()));
+    let orphan = session.put_bytes(text(), &[7; 300 << 10]).unwrap();
+    session.commit(|index| index.add(&signature)).unwrap();
+    let kept = put(&layout, "v2");
+    layout.edit(|index| index.remove(&short("v1"))).unwrap();
+    let fill = || {
+        let mut filler = std::fs::File::create(path.join("filler")).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+    };
+    fill();
+    // A new index has no room before the orphan is gone.
+    let done = layout.gc(&crate::gc::at_once()).unwrap();
+    assert_eq!((done.entries.len(), done.blobs.len()), (1, 5), "{done:?}");
+    assert!(!layout.has(&orphan).unwrap() && !layout.has(&image).unwrap() && layout.has(&kept).unwrap());
+
+    // Where nothing goes but by a new index, nothing goes at all.
+    std::fs::remove_file(path.join("filler")).unwrap();
+    let session = layout.begin().unwrap();
+    let signature = crate::support::manifest(&session, "another", Some(kept));
+    session.commit(|index| index.add(&signature)).unwrap();
+    layout.edit(|index| index.remove(&short("v2"))).unwrap();
+    fill();
+    let before = tree(path);
+    let error = layout.gc(&crate::gc::at_once()).unwrap_err();
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+    assert_eq!(tree(path), before);
+    std::fs::remove_file(path.join("filler")).unwrap();
+    assert_eq!(layout.gc(&crate::gc::at_once()).unwrap().reachable.count, 0);
 }
