@@ -30,7 +30,7 @@ pub struct Init {
     transship ls docker://localhost:5000/team/app\n\n\
     An entry of a layout without a name is shown as @DIGEST: oci:DIR@DIGEST names it.")]
 pub struct Ls {
-    /// A layout, or a repository of a registry
+    /// A layout, an archive, or a repository of a registry
     #[arg(value_name = "LOCATION")]
     pub(crate) location: String,
     /// Show digest, kind, platform and size, too
@@ -190,7 +190,7 @@ pub enum BlobCommand {
     The bytes are verified on their way. With --output the file appears only if they are right; on standard output \
     they have passed by the time that the exit code says that they are wrong.")]
 pub struct BlobGet {
-    /// A layout or repository, with the digest of the blob: LOCATION@DIGEST
+    /// A layout, archive or repository, with the digest of the blob: LOCATION@DIGEST
     #[arg(value_name = "LOCATION")]
     pub(crate) location: String,
     /// Write to FILE instead of standard output

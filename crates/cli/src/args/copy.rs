@@ -16,7 +16,8 @@ use super::shared::{
     transship copy --all-tags docker://localhost:5000/team/app oci:mirror\n\n\
     Only what is missing moves, each blob once; names come last. A destination without a REF gets the source's: a layout \
     the whole reference, a repository the tag. Several sources into a registry keep their path: h/a/b:v becomes \
-    DEST/a/b:v. What stops on the way goes on with the same command.")]
+    DEST/a/b:v. What stops on the way goes on with the same command. An archive that is there is added to: a new one takes \
+    its place when it is whole.")]
 pub struct Copy {
     /// What to copy; the last location is where to
     #[arg(value_name = "SOURCE… DEST", required = true)]
@@ -48,7 +49,7 @@ pub struct Copy {
     /// Call what matches FROM by the name TO; a * in TO is what it stood for in FROM
     #[arg(long, value_name = "FROM=TO", help_heading = "What to call it")]
     pub(crate) map: Vec<String>,
-    /// Call entries of a layout by the tag alone
+    /// Call entries of a layout or an archive by the tag alone
     #[arg(long, help_heading = "What to call it")]
     pub(crate) short_names: bool,
     /// Move a name even if an image of another repository bears it

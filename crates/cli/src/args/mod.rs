@@ -36,11 +36,13 @@ pub(crate) use values::ForHost;
     max_term_width = 100,
     about = "OCI content in plain directories: pack, copy and serve it, with no daemon",
     long_about = "transship keeps OCI content in plain directories. It packs files into image layouts with no daemon and \
-                  no network, copies between layouts and registries, and serves a layout as a registry.\n\n\
+                  no network, copies between layouts, archives and registries, and serves a layout as a registry.\n\n\
                   A LOCATION is one of\n\
                   \x20 oci:DIR[:REF][@DIGEST]             an image layout in a folder; oci:DIR:@N is its N-th entry\n\
                   \x20 docker://HOST/REPO[:TAG][@DIGEST]  a registry; the prefix may be left out\n\
-                  \x20 ./DIR, /DIR                        a folder that is an image layout\n\n\
+                  \x20 oci-archive:FILE[:REF][@DIGEST]    an image layout in a tar, which may be compressed; - is a pipe\n\
+                  \x20 docker-archive:FILE[:REF]          what docker save writes and docker load reads\n\
+                  \x20 ./PATH, /PATH                      a folder that is an image layout, or a file that is an archive\n\n\
                   Results go to standard output, everything else to standard error. An argument @FILE stands for the \
                   lines of FILE.",
     after_help = "Examples:\n  \
@@ -65,10 +67,10 @@ pub enum Command {
     /// Pack files into an image or an artifact
     #[command(subcommand)]
     Pack(PackCommand),
-    /// Copy between layouts and registries, with everything that belongs to what is copied
+    /// Copy between layouts, archives and registries, with everything that belongs to what is copied
     #[command(visible_alias = "cp")]
     Copy(Box<Copy>),
-    /// List the references of a layout, or the tags of a repository
+    /// List the references of a layout or an archive, or the tags of a repository
     Ls(Ls),
     /// Tell what something is: kind, platforms, sizes, config, annotations
     Inspect(Inspect),

@@ -49,7 +49,7 @@ pub(crate) struct ImageInputs {
     /// Directories and tars (plain, gzip or zstd), each a layer
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Where to put it: a layout (made if it is not there) or a registry
+    /// Where to put it: a layout or an archive (made if it is not there), or a registry
     #[arg(short, long, value_name = "LOCATION")]
     pub(crate) to: String,
     /// Put the layers on top of this image of a layout
@@ -178,7 +178,7 @@ pub struct PackFiles {
     /// Files, each a blob with its title
     #[arg(value_name = "[TITLE=]FILE[:TYPE]", required = true)]
     pub(crate) inputs: Vec<transship_pack::File>,
-    /// Where to put it: a layout (made if it is not there) or a registry
+    /// Where to put it: a layout or an archive (made if it is not there), or a registry
     #[arg(short, long, value_name = "LOCATION")]
     pub(crate) to: String,
     /// What sort of artifact it is

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use transship_layout::archive::{ArchiveOptions, Head, NewArchive, docker_manifest, edit_index};
-use transship_layout::{Archive, Entry, Source};
-use transship_spec::{Descriptor, Digest, Document, referrers};
+use transship_layout::{Archive, Entry, Source, graph};
+use transship_spec::{Descriptor, Digest, Document, MediaType, referrers};
 
 use super::layout::{enter, order};
 use super::local::Stock;
@@ -135,9 +136,16 @@ impl Stock for ArchiveTarget {
 #[derive(Debug)]
 struct ArchiveSession {
     target: ArchiveTarget,
+    head: Head,
     /// Everything of the archive that was there.
     kept: Vec<Descriptor>,
+    /// What it is to hold besides.
+    content: Vec<Descriptor>,
+    /// Whether all of that is in the archive that was there, under the same names: then it is written anew only if some
+    /// of it turns out to be wrong.
+    is_there: bool,
     new: Mutex<Option<Arc<NewArchive>>>,
+    has_ended: AtomicBool,
     /// Held for reading by every thread that writes, so that the commit waits for the last of them.
     gate: Arc<RwLock<()>>,
     roles: Mutex<Vec<Role>>,
@@ -147,13 +155,7 @@ struct ArchiveSession {
 
 impl ArchiveSession {
     fn begin(target: ArchiveTarget, plan: Planned) -> Result<Self> {
-        let old = target.old.iter().flat_map(Archive::blobs);
-        let octets = transship_spec::MediaType::OCTET_STREAM;
-        let mut kept: Vec<Descriptor> =
-            old.map(|(digest, size)| Descriptor::new(octets.clone(), digest.clone(), size)).collect();
-        let planned: std::collections::HashSet<&Digest> =
-            plan.content.iter().map(|content| &content.digest).collect();
-        kept.retain(|blob| !planned.contains(&blob.digest));
+        let kept = target.old.as_ref().map(everything).unwrap_or_default();
         let mut images = HashMap::new();
         let mut roles = Vec::new();
         for (role, children) in plan.roots {
@@ -163,20 +165,65 @@ impl ArchiveSession {
             }
         }
         let head = target.head(&roles, &images)?;
-        let blobs = plan.content.into_iter().chain(kept.iter().cloned());
-        let new = target.options.create(&target.path, head, blobs)?;
-        Ok(Self {
+        let is_there = match &target.old {
+            None => false,
+            Some(old) => {
+                old.head()?.is_some_and(|before| before == head)
+                    && plan.content.iter().all(|content| old.has(content))
+            }
+        };
+        let session = Self {
             target,
+            head,
             kept,
-            new: Mutex::new(Some(Arc::new(new))),
+            content: plan.content,
+            is_there,
+            new: Mutex::default(),
+            has_ended: AtomicBool::new(false),
             gate: Arc::new(RwLock::new(())),
             roles: Mutex::default(),
             images,
-        })
+        };
+        if !session.is_there {
+            session.archive()?;
+        }
+        Ok(session)
+    }
+
+    /// The archive that is written, begun if it is not yet.
+    fn archive(&self) -> Result<Arc<NewArchive>> {
+        let mut new = Self::lock(&self.new);
+        if self.has_ended.load(Ordering::Relaxed) {
+            return Err(transship_layout::Error::Ended.into());
+        }
+        if let Some(new) = &*new {
+            return Ok(Arc::clone(new));
+        }
+        let blobs = self.content.iter().chain(&self.kept).cloned();
+        let begun = self.target.options.create(&self.target.path, self.head.clone(), blobs)?;
+        let begun = Arc::new(begun);
+        *new = Some(Arc::clone(&begun));
+        Ok(begun)
     }
 
     fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps in mind what the index must say of a document.
+    fn note(&self, document: &Document, role: &Role) {
+        match role {
+            Role::Child => {}
+            Role::Referrer => {
+                Self::lock(&self.roles).push(Role::ByDigest(referrers::descriptor(document)));
+            }
+            role => Self::lock(&self.roles).push(role.clone()),
+        }
+    }
+
+    /// Whether nothing was written, and need not be.
+    fn is_untouched(&self) -> bool {
+        self.is_there && Self::lock(&self.new).is_none()
     }
 
     async fn with<T: Send + 'static>(
@@ -184,7 +231,7 @@ impl ArchiveSession {
         work: impl FnOnce(&NewArchive) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let pass = Arc::clone(&self.gate).read_owned().await;
-        let new = Self::lock(&self.new).clone().ok_or(transship_layout::Error::Ended)?;
+        let new = self.archive()?;
         off_the_reactor(move || {
             let result = work(&new);
             drop(new);
@@ -194,29 +241,64 @@ impl ArchiveSession {
         .await
     }
 
-    /// The archive for whoever ends it, once nobody writes any more.
-    async fn take(&self) -> Result<(NewArchive, OwnedRwLockWriteGuard<()>)> {
+    /// The archive for whoever ends it, once nobody writes any more; none where nothing had to be written.
+    async fn take(&self) -> Result<(Option<NewArchive>, OwnedRwLockWriteGuard<()>)> {
         let all_done = Arc::clone(&self.gate).write_owned().await;
-        let new = Self::lock(&self.new).take().ok_or(transship_layout::Error::Ended)?;
+        if self.has_ended.swap(true, Ordering::Relaxed) {
+            return Err(transship_layout::Error::Ended.into());
+        }
+        let Some(new) = Self::lock(&self.new).take() else { return Ok((None, all_done)) };
         let new = Arc::try_unwrap(new)
             .map_err(|_| Error::Worker(format!("{} is still being written", self.target.place())))?;
-        Ok((new, all_done))
+        Ok((Some(new), all_done))
     }
+}
+
+/// All blobs of an archive. What its index leads to has a media type, so that documents go where they belong.
+fn everything(archive: &Archive) -> Vec<Descriptor> {
+    let roots: Vec<Descriptor> =
+        archive.entries().unwrap_or_default().into_iter().map(|entry| entry.descriptor).collect();
+    // Where something is wrong with it, that is found when it is copied.
+    let known = graph::closure(archive, &roots).unwrap_or_default();
+    let mut types: HashMap<Digest, MediaType> =
+        known.into_iter().map(|(blob, _)| (blob.digest, blob.media_type)).collect();
+    let mut blobs: Vec<Descriptor> = archive
+        .blobs()
+        .map(|(digest, size)| {
+            let media_type = types.remove(digest).unwrap_or(MediaType::OCTET_STREAM);
+            Descriptor::new(media_type, digest.clone(), size)
+        })
+        .collect();
+    // Not by where they came up in a table.
+    blobs.sort_by(|one, other| one.digest.cmp(&other.digest));
+    blobs
+}
+
+/// Reads a blob of an archive to its end, which verifies it.
+fn look(archive: &Archive, blob: &Descriptor) -> Result<()> {
+    let mut reader = archive.open_blob(blob)?;
+    std::io::copy(&mut reader, &mut std::io::sink())
+        .map_err(|error| transship_layout::Error::from_io(error, "reading", blob.digest.to_string()))?;
+    Ok(())
 }
 
 impl Session for ArchiveSession {
     /// What the old archive has right is taken from there.
     fn reuse<'a>(&'a self, blob: &'a Descriptor) -> Pending<'a, bool> {
-        let (blob, old) = (blob.clone(), self.target.old.clone());
-        let copy = self.with(move |new| match old.map(|old| new.copy_from(&old, &blob)) {
-            Some(Ok(())) => Ok(true),
-            None => Ok(false),
-            Some(Err(error)) => match Error::from(error) {
-                error if error.is_about_content() => Ok(false),
-                error => Err(error),
-            },
-        });
-        copy.boxed()
+        let Some(old) = self.target.old.clone() else { return Box::pin(std::future::ready(Ok(false))) };
+        let wanted = blob.clone();
+        let reuse = async move {
+            let result = match self.is_untouched() {
+                true => off_the_reactor(move || look(&old, &wanted)).await,
+                false => self.with(move |new| Ok(new.copy_from(&old, &wanted)?)).await,
+            };
+            match result {
+                Ok(()) => Ok(true),
+                Err(error) if error.is_about_content() => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        reuse.boxed()
     }
 
     fn put_blob<'a>(&'a self, blob: &'a Descriptor, offer: &'a Offer) -> Pending<'a, Placed> {
@@ -240,19 +322,22 @@ impl Session for ArchiveSession {
     fn put_document<'a>(&'a self, document: &'a Document, role: &'a Role) -> Pending<'a, ()> {
         let put = async move {
             let copy = document.clone();
+            let is_there = self.is_untouched() && {
+                let (old, wanted) = (self.target.old.clone(), document.descriptor());
+                let right = move || Ok::<_, Error>(old.is_some_and(|old| old.read_document(&wanted).is_ok()));
+                off_the_reactor(right).await?
+            };
+            if is_there {
+                self.note(document, role);
+                return Ok(());
+            }
             let write = self.with(move |new| {
                 let mut writer = new.writer(copy.digest())?;
                 writer.push(copy.bytes())?;
                 Ok(writer.commit()?)
             });
             write.await?;
-            match role {
-                Role::Child => {}
-                Role::Referrer => {
-                    Self::lock(&self.roles).push(Role::ByDigest(referrers::descriptor(document)));
-                }
-                role => Self::lock(&self.roles).push(role.clone()),
-            }
+            self.note(document, role);
             Ok(())
         };
         put.boxed()
@@ -273,9 +358,12 @@ impl Session for ArchiveSession {
 
     fn commit(&self) -> Pending<'_, ()> {
         let commit = async {
-            let (new, all_done) = self.take().await?;
+            let (Some(new), all_done) = self.take().await? else { return Ok(()) };
             let roles = std::mem::take(&mut *Self::lock(&self.roles));
-            let (target, kept) = (self.target.clone(), self.kept.clone());
+            let target = self.target.clone();
+            // What was found here and relied on before anything was written comes along as well.
+            let kept: Vec<Descriptor> =
+                self.kept.iter().filter(|blob| !new.holds(&blob.digest)).cloned().collect();
             let head = self.target.head(&roles, &self.images)?;
             off_the_reactor(move || {
                 if let Some(old) = &target.old {

@@ -88,7 +88,7 @@ pub fn docker_manifest(
 fn no_image(descriptor: &Descriptor) -> Error {
     let what = if descriptor.media_type.is_index() { "an index" } else { "no image" };
     let text = format!(
-        "{} is {what}, and an archive for docker load holds images for one platform",
+        "{} is {what}, and an archive for docker load holds images for one platform (choose one: --platform)",
         descriptor.digest
     );
     Error::Document { digest: descriptor.digest.clone(), source: transship_spec::Error::Unsupported(text) }

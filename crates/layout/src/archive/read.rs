@@ -12,6 +12,7 @@ use transship_spec::{Descriptor, Digest, Document};
 use super::docker;
 use super::open::ArchiveOptions;
 use super::tar::{self, Member, What};
+use super::write::Head;
 use crate::blobs::blob_path;
 use crate::index::{Entry, Index, MAX_INDEX};
 use crate::layout::{BLOBS, INDEX, MARKER, MAX_MARKER, check_marker};
@@ -219,6 +220,20 @@ impl Archive {
 
     fn resolver(&self) -> Resolver<'_> {
         Resolver { path: &self.0.path, source: self, index: &self.0.index }
+    }
+
+    /// What stands before its blobs; nothing for what `docker save` wrote before Docker 25.
+    ///
+    /// # Errors
+    /// [`Error::Unsafe`] when `manifest.json` is a link, [`Error::Limit`], [`Error::Storage`].
+    pub fn head(&self) -> Result<Option<Head>> {
+        let Inner { path, file, index, contents } = &*self.0;
+        if contents.index.is_none() {
+            return Ok(None);
+        }
+        let small = |spot: &Spot| small(file, path, DOCKER_MANIFEST, spot, docker::MAX_MANIFEST);
+        let docker = contents.docker.as_ref().map(small).transpose()?;
+        Ok(Some(Head { index: index.text.clone().into_bytes(), docker }))
     }
 
     /// The text of the index.

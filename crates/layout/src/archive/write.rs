@@ -5,8 +5,8 @@
 //! `manifest.json` where it is wanted, documents, then other blobs, both by digest. Mode 0644, no owner, no time, and
 //! padding to 10 KiB as tar has it: the same content is the same file.
 //!
-//! The file lies beside its place, as `.NAME.transship-…`, until it is whole; a crash leaves what was there before. Where
-//! not everything that was planned came, what did come is copied into a second file.
+//! The file gets its name when it is whole; a crash leaves what was there before, and nothing else. Where not everything that
+//! was planned came, what did come is copied into a second file.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -121,9 +121,13 @@ pub struct NewArchive {
     done: Mutex<HashSet<Digest>>,
 }
 
-/// A file that is removed unless it gets its name.
+/// A file without a name until it is whole, so that nothing is left of it even after a kill; where the file system cannot
+/// have such files, one that is removed unless it is put in its place.
 #[derive(Debug)]
-struct Temporary(Option<PathBuf>);
+struct Temporary {
+    path: PathBuf,
+    is_named: bool,
+}
 
 impl Temporary {
     fn beside(target: &Path) -> Result<(Self, File)> {
@@ -134,32 +138,54 @@ impl Temporary {
         hidden.push(name);
         hidden.push(format!(".transship-{}", random()));
         let path = target.with_file_name(hidden);
-        let mut options = File::options();
-        let file = options.read(true).write(true).create_new(true).open(&path);
+        let folder = folder_of(target);
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Mode, OFlags};
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            // By way of /proc it gets its name.
+            if Path::new("/proc/self/fd").is_dir()
+                && let Ok(file) = rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666))
+            {
+                return Ok((Self { path, is_named: false }, File::from(file)));
+            }
+        }
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::Absent { path: folder_of(target).to_owned() },
+            io::ErrorKind::NotFound => Error::Absent { path: folder.to_owned() },
             _ => writing("making", &path)(error),
         })?;
-        Ok((Self(Some(path)), file))
+        Ok((Self { path, is_named: true }, file))
     }
 
     fn path(&self) -> &Path {
-        self.0.as_deref().unwrap_or(Path::new(""))
+        &self.path
     }
 
-    fn rename(mut self, target: &Path) -> Result<()> {
-        if let Some(path) = &self.0 {
-            std::fs::rename(path, target).map_err(writing("replacing", target))?;
-            self.0 = None;
+    /// Puts the file in its place, whatever is there.
+    fn rename(mut self, file: &File, target: &Path) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        if !self.is_named {
+            use rustix::fs::{AtFlags, CWD, linkat};
+            use std::os::fd::AsRawFd as _;
+            // A link cannot take the place of another name, so it gets one of its own first.
+            let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, from, CWD, &self.path, AtFlags::SYMLINK_FOLLOW)
+                .map_err(|error| writing("making", &self.path)(error.into()))?;
+            self.is_named = true;
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = file;
+        std::fs::rename(&self.path, target).map_err(writing("replacing", target))?;
+        self.is_named = false;
         Ok(())
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            let _ = std::fs::remove_file(path);
+        if self.is_named {
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -305,7 +331,7 @@ impl NewArchive {
         if durability == Durability::Full {
             file.sync_all().map_err(writing("syncing", temporary.path()))?;
         }
-        temporary.rename(&target)?;
+        temporary.rename(&file, &target)?;
         if durability == Durability::Full {
             let folder = folder_of(&target);
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
