@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use transship_copy::{Options, Referrers, endpoint};
-use transship_layout::Name;
+use transship_copy::endpoint::ArchiveTarget;
+use transship_copy::{Destination, Options, Referrers, endpoint};
+use transship_layout::{Archive, Layout, Name};
 use transship_registry::Client;
 use transship_spec::{Descriptor, Manifest, MediaType, Reference};
 use transship_testkit::{Fault, TestRegistry};
@@ -15,7 +16,7 @@ use crate::support::*;
 
 /// Tells a process that a test has started from its own executable what to copy: a repository.
 const SOURCE: &str = "TRANSSHIP_TEST_SOURCE";
-/// And where to: a layout.
+/// And where to: a layout, or an archive if its name ends so.
 const TARGET: &str = "TRANSSHIP_TEST_TARGET";
 
 /// Bytes of the layer, and those that arrive before the process is killed.
@@ -40,7 +41,14 @@ async fn pull(from: &str, to: &Path, options: &Options) -> transship_copy::Repor
     let reference = Reference::parse(from).unwrap();
     let client = Client::new(quick()).unwrap();
     let repository = client.repository(reference.registry(), reference.repository()).unwrap();
-    copy_with(&[one(endpoint::registry(repository), "v1")], &into_layout(&layout(to), "v1"), options).await
+    let to = match to.extension() {
+        Some(_) => Destination::Archive {
+            target: ArchiveTarget::open(to, Archive::options()).unwrap(),
+            name: Some("v1".to_owned()),
+        },
+        None => into_layout(&layout(to), "v1"),
+    };
+    copy_with(&[one(endpoint::registry(repository), "v1")], &to, options).await
 }
 
 fn alone() -> Options {
@@ -56,10 +64,9 @@ async fn another_process() {
     assert_done(&pull(&source, Path::new(&target), &options).await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn row_1_a_process_killed_in_the_middle_of_a_blob_is_gone_on_from_by_the_next() {
-    let folder = tempfile::tempdir().unwrap();
-    let from = layout(&folder.path().join("from"));
+/// A layout with an image of one large layer, a registry that has it, and what it is called there.
+async fn served(folder: &Path) -> (Layout, TestRegistry, String, Descriptor) {
+    let from = layout(&folder.join("from"));
     let session = from.begin().unwrap();
     let config = session.put_bytes(MediaType::OCI_CONFIG, b"{}").unwrap();
     let layer = session.put_bytes(MediaType::OCI_LAYER_TAR, &content(LAYER, 1)).unwrap();
@@ -68,16 +75,18 @@ async fn row_1_a_process_killed_in_the_middle_of_a_blob_is_gone_on_from_by_the_n
     let registry = TestRegistry::start().await;
     let reference = registry.reference("app:v1");
     let there = Reference::parse(&reference).unwrap();
-    let there = transship_copy::Destination::Registry { client: client().0, reference: there };
+    let there = Destination::Registry { client: client().0, reference: there };
     assert_done(&copy(&[one(endpoint::layout(from.clone()), "v1")], &there).await);
+    (from, registry, reference, layer)
+}
 
-    let to = folder.path().join("to");
-    layout(&to);
+/// Starts a process that copies, and kills it in the middle of the layer.
+fn kill_midway(registry: &TestRegistry, reference: &str, layer: &Descriptor, to: &Path) {
     registry.fault(Fault::on("GET", &layer.digest.encoded()).times(1).stall_after(ARRIVE as u64));
     let mut process = Command::new(std::env::current_exe().unwrap())
         .args(["killed::another_process", "--exact", "--nocapture"])
-        .env(SOURCE, &reference)
-        .env(TARGET, &to)
+        .env(SOURCE, reference)
+        .env(TARGET, to)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -91,6 +100,15 @@ async fn row_1_a_process_killed_in_the_middle_of_a_blob_is_gone_on_from_by_the_n
     }
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_1_a_process_killed_in_the_middle_of_a_blob_is_gone_on_from_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, registry, reference, layer) = served(folder.path()).await;
+    let to = folder.path().join("to");
+    layout(&to);
+    kill_midway(&registry, &reference, &layer, &to);
     assert!(names(&layout(&to)).is_empty());
 
     registry.heal().forget();
@@ -103,4 +121,28 @@ async fn row_1_a_process_killed_in_the_middle_of_a_blob_is_gone_on_from_by_the_n
     // What waits to be written when the process is killed is not held: at most some MiB.
     assert!(asked.len() == 1 && start.parse::<usize>().unwrap() >= ARRIVE - (3 << 20), "{range}");
     assert!(!to.join(".transship").join("partial").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_killed_while_it_writes_an_archive_leaves_the_old_one_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, registry, reference, layer) = served(folder.path()).await;
+    let archives = folder.path().join("archives");
+    std::fs::create_dir(&archives).unwrap();
+    let to = archives.join("a.tar");
+    let old = images(&folder.path().join("old"), &["v0"]);
+    let target = ArchiveTarget::open(&to, Archive::options()).unwrap();
+    let into = Destination::Archive { target, name: None };
+    assert_done(&copy(&[all(endpoint::layout(old.clone()))], &into).await);
+    let before = std::fs::read(&to).unwrap();
+    kill_midway(&registry, &reference, &layer, &to);
+    assert_eq!(std::fs::read(&to).unwrap(), before);
+    assert_eq!(archives.read_dir().unwrap().count(), 1);
+
+    registry.heal();
+    assert_done(&pull(&reference, &to, &alone()).await);
+    let archive = Archive::options().open(&to).unwrap();
+    assert!(archive.has(&layer) && archive.resolve(Some("v1")).is_ok());
+    let v0 = archive.resolve(Some("v0")).unwrap().descriptor.digest;
+    assert_eq!(v0, old.resolve(Some("v0")).unwrap().descriptor.digest);
 }
