@@ -118,6 +118,12 @@ impl Async {
         })
     }
 
+    /// The runtime, for code that blocks and lets it work.
+    pub(crate) fn handle(&self) -> Result<tokio::runtime::Handle, Failure> {
+        let runtime = self.runtime.as_ref().map(|runtime| runtime.handle().clone());
+        runtime.ok_or_else(|| Failure::new(Kind::Unexpected, "the runtime is gone"))
+    }
+
     /// Carries out `future` to its end, after a signal, too.
     pub(crate) fn finish(&self, future: impl Future<Output = ()>) {
         let _grace = self.interrupts.grace();

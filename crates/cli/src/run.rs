@@ -78,6 +78,7 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Tag(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Untag(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Gc(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Check(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Manifest(ManifestCommand::Get(args)) => (text, auto, args.verbosity.clone()),
         Command::Manifest(ManifestCommand::Put(args)) => {
             (args.formatted.format, auto, args.verbosity.clone())
@@ -103,6 +104,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Tag(args) => commands::tag::run(&args, context),
         Command::Untag(args) => commands::untag::run(&args, context),
         Command::Gc(args) => commands::gc::run(&args, context),
+        Command::Check(args) => commands::check::run(&args, context),
         Command::Manifest(command) => commands::manifest::run(&command, context),
         Command::Blob(command) => commands::blob::run(&command, context),
         Command::Login(args) => commands::login::run(&args, context),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help, and printed as they are")]
 
+mod check;
 mod content;
 mod copy;
 mod credentials;
@@ -14,6 +15,7 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use check::Check;
 pub(crate) use content::{
     BlobCommand, BlobGet, BlobPut, Init, Inspect, Ls, ManifestCommand, ManifestGet, ManifestPut, Resolve, Tag,
 };
@@ -81,6 +83,9 @@ pub enum Command {
     Tag(Tag),
     /// Take names away in a layout or a registry
     Untag(Untag),
+    /// Tell what is wrong with a layout, an archive or a repository, and repair a layout
+    #[command(visible_alias = "validate")]
+    Check(Box<Check>),
     /// Get or put the raw bytes of a manifest
     #[command(subcommand)]
     Manifest(ManifestCommand),

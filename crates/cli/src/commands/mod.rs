@@ -2,6 +2,7 @@
 
 mod archive;
 pub(crate) mod blob;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod gc;

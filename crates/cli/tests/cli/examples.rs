@@ -6,7 +6,7 @@ use crate::real::guarded;
 use crate::support::{PROGRAM, Run, Sandbox};
 
 /// Commands in an order in which what one makes is there for the next.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "init",
     "pack image",
     "pack files",
@@ -19,6 +19,7 @@ const ORDER: [&str; 17] = [
     "tag",
     "untag",
     "ls",
+    "check",
     "blob get",
     "gc",
     "login",

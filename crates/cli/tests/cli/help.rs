@@ -3,7 +3,7 @@
 use crate::support::{PROGRAM, Sandbox};
 
 /// The commands that can be run, by their words.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "",
     "init",
     "pack",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 19] = [
     "tag",
     "untag",
     "gc",
+    "check",
     "manifest get",
     "manifest put",
     "blob get",

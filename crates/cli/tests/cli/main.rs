@@ -4,6 +4,7 @@
 
 mod archives;
 mod bad_input;
+mod check;
 mod copy;
 mod examples;
 mod gc;

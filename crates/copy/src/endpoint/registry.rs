@@ -242,11 +242,12 @@ impl Endpoint for RegistryEndpoint {
 
     fn size<'a>(&'a self, digest: &'a Digest) -> Pending<'a, Option<u64>> {
         let ask = async move {
-            let which = TagOrDigest::Digest(digest.clone());
-            if let Some(manifest) = self.repository.manifest_head(&which).await? {
-                return Ok(Some(manifest.size));
+            // Blobs first: Debian's registry answers 500 to who asks for a manifest by the digest of a blob.
+            if let Some(size) = self.repository.blob_head(digest).await?.and_then(|head| head.size) {
+                return Ok(Some(size));
             }
-            Ok(self.repository.blob_head(digest).await?.and_then(|head| head.size))
+            let which = TagOrDigest::Digest(digest.clone());
+            Ok(self.repository.manifest_head(&which).await?.map(|manifest| manifest.size))
         };
         ask.boxed()
     }

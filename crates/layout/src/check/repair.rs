@@ -16,6 +16,7 @@ use transship_spec::{Descriptor, Digest};
 use super::Report;
 use super::folder::QUARANTINE;
 use crate::blobs::{PIECE, blob_path, verify_file};
+use crate::dir::FileState;
 use crate::graph::{self, Presence};
 use crate::index::{Entry, Index};
 use crate::layout::{BLOBS, Inner};
@@ -250,36 +251,46 @@ fn quarantine(inner: &Inner, digests: &[Digest], repaired: &mut Repaired) -> Res
     for digest in digests {
         if leased.contains(digest) {
             repaired.leased.push(digest.clone());
-        } else if is_corrupt(inner, digest)? {
-            move_away(inner, digest)?;
+        } else if let Some(corrupt) = found_corrupt(inner, digest)?
+            && move_away(inner, digest, &corrupt)?
+        {
             repaired.quarantined.push(digest.clone());
         }
     }
     Ok(())
 }
 
-/// Whether a blob is still what it should not be.
-fn is_corrupt(inner: &Inner, digest: &Digest) -> Result<bool> {
+/// The file of a blob, if it is still what it should not be.
+fn found_corrupt(inner: &Inner, digest: &Digest) -> Result<Option<FileState>> {
     let name = blob_path(digest);
-    let Some(opened) = inner.read(&name)? else { return Ok(false) };
-    let size = opened.state.size;
-    let descriptor = Descriptor::new(transship_spec::MediaType::OCTET_STREAM, digest.clone(), size);
+    let Some(opened) = inner.read(&name)? else { return Ok(None) };
+    let state = opened.state;
+    let descriptor = Descriptor::new(transship_spec::MediaType::OCTET_STREAM, digest.clone(), state.size);
     let verdict = verify_file(&File::from(opened.fd), &descriptor);
-    Ok(verdict.map_err(Error::storage("reading", inner.at(&name)))?.is_err())
+    let verdict = verdict.map_err(Error::storage("reading", inner.at(&name)))?;
+    Ok(verdict.is_err().then_some(state))
 }
 
-fn move_away(inner: &Inner, digest: &Digest) -> Result<()> {
+/// Moves this file to quarantine. Tells whether it was this one: a writer, who needs no lock for it, may have put the right
+/// blob in its place a moment ago, which then goes back.
+fn move_away(inner: &Inner, digest: &Digest, corrupt: &FileState) -> Result<bool> {
     let name = format!("{}-{}", digest.algorithm(), digest.encoded());
     let (quarantine, ()) = Scratch::new(inner).with(QUARANTINE, &name, |_| Ok(()))?;
     let moving = || Error::storage("moving away", inner.at(&blob_path(digest)));
     // Never through a link: the folders are opened one by one.
     let blobs = inner.root.child(BLOBS).and_then(|blobs| blobs.child(digest.algorithm())).map_err(moving())?;
     blobs.rename(&digest.encoded(), &quarantine, &name).map_err(moving())?;
+    let moved = quarantine.state(&name).map_err(moving())?;
+    let same = |moved: FileState| moved.is_same_inode(corrupt) && moved.modified == corrupt.modified;
+    if !moved.is_some_and(same) {
+        quarantine.rename(&name, &blobs, &digest.encoded()).map_err(moving())?;
+        return Ok(false);
+    }
     if inner.is_durable() {
         quarantine.sync().map_err(Error::storage("syncing", inner.at(FOLDER)))?;
         blobs.sync().map_err(Error::storage("syncing", inner.at(BLOBS)))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 enum Fault {

@@ -342,6 +342,12 @@ impl<'a> Walk<'a> {
             self.note_child(&manifest.config, &place.part("config"), visit.is_hole, sink)?;
             for (number, layer) in manifest.layers.iter().enumerate() {
                 self.note_child(layer, &place.part(format!("layers[{number}]")), visit.is_hole, sink)?;
+                // Artifacts keep any files as layers, under the type that ORAS gives them unasked.
+                if manifest.config.media_type.is_image_config()
+                    && let Some(compression) = Compression::from_media_type(&layer.media_type)
+                {
+                    self.wanted.entry(layer.digest.clone()).or_insert_with(|| Wanted::new(compression));
+                }
             }
             return self.image(visit, &document, sink);
         }
@@ -362,11 +368,6 @@ impl<'a> Walk<'a> {
         sink: &mut Sink<'_>,
     ) -> Result<()> {
         descriptor::check(child, place, false, sink);
-        if child.media_type.is_layer()
-            && let Some(compression) = Compression::from_media_type(&child.media_type)
-        {
-            self.wanted.entry(child.digest.clone()).or_insert_with(|| Wanted::new(compression));
-        }
         self.note(child, place, is_hole, sink)
     }
 

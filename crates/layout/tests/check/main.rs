@@ -5,4 +5,6 @@
 mod bench;
 
 mod broken;
+mod clean;
 mod faults;
+mod repair;

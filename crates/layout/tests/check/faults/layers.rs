@@ -1,7 +1,10 @@
 //! Faults of layers and of the tars in them.
 
+use serde_json::json;
+use transship_spec::Digest;
+
 use super::{Case, layer, tarred};
-use crate::bench::{CONFIG, GZIP, Recipe, gzip, tar};
+use crate::bench::{CONFIG, GZIP, Recipe, TAR, blob, gzip, tar};
 
 pub(super) fn layers() -> Vec<Case> {
     vec![
@@ -111,6 +114,19 @@ pub(super) fn layers() -> Vec<Case> {
             "the config type alone",
             Recipe {
                 manifest: |_, manifest| manifest["config"]["mediaType"] = CONFIG.into(),
+                ..Recipe::default()
+            },
+            &[],
+        ),
+        (
+            "an artifact whose files have the type of layers, as ORAS gives it",
+            Recipe {
+                index: |b, index| {
+                    let file = b.put(TAR, "no tar at all");
+                    let artifact = b.put_artifact(&json!({"layers": [file]}));
+                    std::fs::remove_file(b.path(&blob(&Digest::sha256(b"text").to_string()))).unwrap();
+                    index["manifests"].as_array_mut().unwrap().push(artifact);
+                },
                 ..Recipe::default()
             },
             &[],
