@@ -141,6 +141,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Another program has put something else in the place of the archive that was to be added to.
+    #[error("{} was replaced by another program meanwhile; try again", path.display())]
+    Replaced {
+        /// The archive.
+        path: PathBuf,
+    },
     /// The layout was opened for reading only.
     #[error("{} was opened for reading only", path.display())]
     ReadOnly {
@@ -225,7 +231,7 @@ impl Error {
             | Self::MissingBlob { .. }
             | Self::Unsafe { .. } => Kind::Invalid,
             Self::Version { .. } => Kind::Unsupported,
-            Self::Busy { .. } | Self::Unsettled { .. } => Kind::Busy,
+            Self::Busy { .. } | Self::Unsettled { .. } | Self::Replaced { .. } => Kind::Busy,
             Self::Locking { .. }
             | Self::Vanished { .. }
             | Self::ReadOnly { .. }

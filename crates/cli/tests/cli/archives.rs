@@ -96,6 +96,21 @@ fn a_copy_that_fails_leaves_the_archive_as_it_was() {
 }
 
 #[test]
+fn img_14_what_tar_makes_of_a_layout_is_read_plain_and_compressed() {
+    let (sandbox, one, _) = two();
+    for (name, flag) in [("a.tar", "-cf"), ("a.tar.gz", "-czf"), ("a.tar.zst", "--zstd")] {
+        let create = if flag == "--zstd" { vec![flag, "-cf"] } else { vec![flag] };
+        peer(&sandbox, "tar", &[&create[..], &[name, "-C", "out", "."]].concat());
+        assert_eq!(sandbox.ok(&["resolve", &format!("oci-archive:{name}:v1")]), one, "{name}");
+        assert_eq!(sandbox.ok(&["copy", &format!("oci-archive:{name}:v1"), &format!("oci:of-{name}")]), one);
+        // Cut short it is invalid (row 67), and nothing comes of it.
+        let whole = std::fs::read(sandbox.path(name)).unwrap();
+        sandbox.write("cut.tar", &whole[..whole.len() / 2]);
+        sandbox.fails_saying(4, &["copy", "oci-archive:cut.tar:v1", "oci:cut"], "");
+    }
+}
+
+#[test]
 fn archives_go_through_pipes() {
     let (sandbox, one, _) = two();
     let written = sandbox.command(PROGRAM).args(["copy", "oci:out:v1", "oci-archive:-"]).output().unwrap();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
-use transship_layout::archive::{ArchiveOptions, Head, NewArchive, docker_manifest, edit_index};
+use transship_layout::archive::{self, ArchiveOptions, Head, NewArchive, docker_manifest, edit_index};
 use transship_layout::{Archive, Entry, Source, graph};
 use transship_spec::{Descriptor, Digest, Document, MediaType, referrers};
 
@@ -28,6 +28,8 @@ pub struct ArchiveTarget {
     path: PathBuf,
     options: ArchiveOptions,
     old: Option<Archive>,
+    /// What was there when it was opened.
+    before: archive::Place,
     is_docker: bool,
 }
 
@@ -48,12 +50,13 @@ impl ArchiveTarget {
     /// ```
     pub fn open(path: impl AsRef<Path>, options: ArchiveOptions) -> Result<Self> {
         let path = path.as_ref().to_owned();
+        let before = archive::Place::of(&path);
         let old = match options.open(&path) {
             Ok(archive) => Some(archive),
             Err(transship_layout::Error::Absent { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { path, options, old, is_docker: false })
+        Ok(Self { path, options, old, before, is_docker: false })
     }
 
     /// Writes also what `docker load` and older tools read: then every root must be an image for one platform.
@@ -63,9 +66,10 @@ impl ArchiveTarget {
         self
     }
 
-    pub(super) fn of(archive: Archive) -> Self {
-        let path = archive.path().to_owned();
-        Self { path, options: ArchiveOptions::default(), old: Some(archive), is_docker: false }
+    pub(super) fn of(old: Archive) -> Self {
+        let path = old.path().to_owned();
+        let before = archive::Place::of(&path);
+        Self { path, options: ArchiveOptions::default(), old: Some(old), before, is_docker: false }
     }
 
     /// What stands first in the archive, if these are its roots.
@@ -371,7 +375,7 @@ impl Session for ArchiveSession {
                         new.copy_from(old, blob)?;
                     }
                 }
-                new.finish(head)?;
+                new.finish_over(head, &target.before)?;
                 drop(all_done);
                 Ok::<_, Error>(())
             })

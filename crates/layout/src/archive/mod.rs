@@ -26,4 +26,4 @@ pub use docker::docker_manifest;
 pub use open::ArchiveOptions;
 pub use read::{Archive, Section};
 pub use tar::MAX_MEMBERS;
-pub use write::{Head, MemberWriter, NewArchive, edit_index};
+pub use write::{Head, MemberWriter, NewArchive, Place, edit_index};

@@ -82,6 +82,23 @@ pub(super) fn edit_text(
     Ok(text)
 }
 
+/// What is in the place of an archive: a file, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(Option<(u64, u64, u64, std::time::SystemTime)>);
+
+impl Place {
+    /// Looks at a path. Something that cannot be looked at is taken for nothing.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        let state = path
+            .metadata()
+            .ok()
+            .and_then(|about| Some((about.dev(), about.ino(), about.len(), about.modified().ok()?)));
+        Self(state)
+    }
+}
+
 /// Where the content of a blob has its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot {
@@ -216,7 +233,12 @@ impl ArchiveOptions {
         head: Head,
         blobs: impl IntoIterator<Item = Descriptor>,
     ) -> Result<NewArchive> {
-        let target = path.as_ref().to_owned();
+        let target = path.as_ref();
+        // A link in the place of the file leads to where it is written.
+        let target = match target.is_symlink() {
+            true => target.canonicalize().unwrap_or_else(|_| target.to_owned()),
+            false => target.to_owned(),
+        };
         let mut sizes: BTreeMap<Digest, (bool, u64)> = BTreeMap::new();
         for blob in blobs {
             let is_blob = !blob.media_type.is_document();
@@ -322,6 +344,19 @@ impl NewArchive {
     /// # Errors
     /// [`Error::Full`], [`Error::Storage`]; what was there before is there still.
     pub fn finish(self, head: Head) -> Result<()> {
+        self.put(head, None)
+    }
+
+    /// As [`NewArchive::finish`], but only in the place of what [`Place::of`] saw there, so that of two programs that add to
+    /// one archive neither takes away what the other has added.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] when something else is there; as there.
+    pub fn finish_over(self, head: Head, before: &Place) -> Result<()> {
+        self.put(head, Some(before))
+    }
+
+    fn put(self, head: Head, before: Option<&Place>) -> Result<()> {
         let is_whole = {
             let done = self.done();
             self.slots.keys().all(|(_, digest)| done.contains(digest)) && head == self.head
@@ -331,7 +366,13 @@ impl NewArchive {
         if durability == Durability::Full {
             file.sync_all().map_err(writing("syncing", temporary.path()))?;
         }
+        // Programs like this one wait for each other. Where folders cannot be locked, the look at what is there must do.
+        let folder = File::open(folder_of(&target)).ok().filter(|folder| folder.lock().is_ok());
+        if before.is_some_and(|before| *before != Place::of(&target)) {
+            return Err(Error::Replaced { path: target });
+        }
         temporary.rename(&file, &target)?;
+        drop(folder);
         if durability == Durability::Full {
             let folder = folder_of(&target);
             let synced = File::open(folder).and_then(|folder| folder.sync_all());

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use transship_codec::{Compression, Encoder, EncoderOptions};
-use transship_layout::archive::{Head, docker_manifest, edit_index};
+use transship_layout::archive::{Head, Place, docker_manifest, edit_index};
 use transship_layout::{Archive, Error, Layout, graph};
 use transship_spec::{Descriptor, Digest, ImageConfig, Kind, Manifest, MediaType, Platform};
 
@@ -336,6 +336,51 @@ fn an_archive_that_is_given_up_leaves_what_was_there() {
     drop(new);
     assert_eq!(std::fs::read(&path).unwrap(), b"as it was");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn of_two_programs_that_add_to_one_archive_the_second_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let head = Head { index: edit_index(None, |_| Ok(())).unwrap(), docker: None };
+    let begin = || (Place::of(&path), Archive::options().create(&path, head.clone(), []).unwrap());
+    let ((nothing, one), (still_nothing, other)) = (begin(), begin());
+    one.finish_over(head.clone(), &nothing).unwrap();
+    let error = other.finish_over(head.clone(), &still_nothing).unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy, "{error}");
+    let (something, third) = begin();
+    third.finish_over(head.clone(), &something).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_link_in_the_place_of_an_archive_leads_to_where_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (written(folder.path(), b"old"), folder.path().join("link.tar"));
+    std::os::unix::fs::symlink("image.tar", &link).unwrap();
+    let head = Head { index: edit_index(None, |_| Ok(())).unwrap(), docker: None };
+    Archive::options().create(&link, head.clone(), []).unwrap().finish(head).unwrap();
+    assert!(link.is_symlink() && Archive::options().open(&path).is_ok());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn whatever_bytes_an_archive_has_it_is_read_or_refused(
+        changes in proptest::collection::vec((0usize..8192, proptest::num::u8::ANY), 1..6),
+        form in 0u8..2,
+    ) {
+        let mut bytes = if form == 0 { tar(&members("").0) } else { saved(true) };
+        for (at, byte) in changes {
+            let length = bytes.len();
+            bytes[at % length] = byte;
+        }
+        if let Ok(archive) = open(&bytes) {
+            let _ = read_all(&archive);
+            let _ = archive.resolve(None);
+        }
+    }
 }
 
 #[test]
