@@ -10,6 +10,9 @@
 //! ends nothing but itself. Where a document cannot be read, what it leads to is unknown: then there are no findings
 //! about orphans, and no closure digest.
 //!
+//! A check takes no lock. Beside a writer it may find missing what has been removed since the index was read: then it is
+//! to be run once more.
+//!
 //! Not done: signatures are not verified, registries are not asked for what their manifests do not name, and a `subject`
 //! is not followed.
 //!

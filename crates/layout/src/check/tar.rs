@@ -461,4 +461,29 @@ mod tests {
         let sparse = extended(b'x', b"22 GNU.sparse.major=1\n");
         assert_eq!(codes(&[sparse, header("a", b'0', 0, ""), end()]), [Code::LayerSparseFile]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_tar_makes_it_fail_and_no_cut_makes_a_difference(
+            flips in proptest::collection::vec((0..6000_usize, 0..=255_u8), 0..12),
+            cuts in proptest::collection::vec(1..900_usize, 1..12),
+        ) {
+            let long = extended(b'x', b"14 path=f/a/b\n");
+            let mut whole = [long, header("a", b'0', 3, ""), vec![1; BLOCK], header("b", b'1', 0, "a"), end()].concat();
+            for (at, byte) in flips {
+                let length = whole.len();
+                whole[at % length] = byte;
+            }
+            let findings = |mut rest: &[u8], cuts: &[usize]| {
+                let mut tar = Tar::default();
+                for cut in cuts.iter().cycle().take(10_000) {
+                    let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                    tar.feed(piece);
+                    rest = after;
+                }
+                tar.finish(&Digest::sha256(b"")).into_iter().map(|found| found.code).collect::<Vec<_>>()
+            };
+            proptest::prop_assert_eq!(findings(&whole, &[whole.len()]), findings(&whole, &cuts));
+        }
+    }
 }

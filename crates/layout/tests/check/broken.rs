@@ -30,7 +30,7 @@ fn there_is_a_case_for_every_code() {
     let cases = cases();
     assert!(cases.len() >= 60, "{}", cases.len());
     let covered: BTreeSet<_> = cases.iter().flat_map(|(_, _, codes)| codes.iter().copied()).collect();
-    // A disk that fails cannot be had without rights.
+    // A disk that fails cannot be had here; a source that does is in `clean.rs`.
     let missing: Vec<_> =
         Code::ALL.iter().map(|code| code.name()).filter(|name| !covered.contains(name)).collect();
     assert_eq!(missing, ["blob-unreadable"]);

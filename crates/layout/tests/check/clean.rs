@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use transship_layout::check::{self, Options, Report};
-use transship_layout::{Entry, Layout, Name, Source};
-use transship_spec::{Descriptor, Digest};
+use transship_layout::{Entry, Error, Layout, Name, Source};
+use transship_spec::{Descriptor, Digest, Kind, MediaType};
 
 use crate::bench::{Bench, GZIP, INDEX, NAME, Recipe, check as checked, codes, gzip};
 
@@ -125,10 +125,10 @@ fn what_the_library_writes_is_clean_and_stamps_spare_it_a_second_hash() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::options().create(folder.path()).unwrap();
     let session = layout.begin().unwrap();
-    let big = session.put_bytes(transship_spec::MediaType::OCTET_STREAM, &vec![7; 3 << 20]).unwrap();
-    let config = session.put_bytes(transship_spec::MediaType::OCI_EMPTY, b"{}").unwrap();
+    let big = session.put_bytes(MediaType::OCTET_STREAM, &vec![7; 3 << 20]).unwrap();
+    let config = session.put_bytes(MediaType::OCI_EMPTY, b"{}").unwrap();
     let mut manifest = transship_spec::Manifest::new(config, vec![big.clone()]);
-    manifest.artifact_type = Some(transship_spec::MediaType::parse("text/x-test").unwrap());
+    manifest.artifact_type = Some(MediaType::parse("text/x-test").unwrap());
     let manifest = session.put_document(&manifest.to_document().unwrap()).unwrap();
     session.commit(|index| index.set(&Name::short("v1").unwrap(), &manifest)).unwrap();
 
@@ -176,6 +176,48 @@ fn any_source_can_be_checked_and_each_blob_is_opened_once() {
     assert_eq!((report.orphans, report.blobs), (None, bench.blobs().len() as u64 - 1));
     assert_eq!(source.opened.into_inner(), report.blobs);
     assert_eq!(report.closure, report_any(&bench).closure);
+}
+
+/// A source whose blobs cannot be opened, but for documents and configs.
+struct Failing {
+    layout: Layout,
+    error: fn() -> Error,
+}
+
+impl Source for Failing {
+    fn entries(&self) -> transship_layout::Result<Vec<Entry>> {
+        self.layout.entries()
+    }
+
+    fn open(&self, descriptor: &Descriptor) -> transship_layout::Result<Box<dyn std::io::Read + Send>> {
+        match descriptor.media_type == MediaType::OCTET_STREAM {
+            true => Err((self.error)()),
+            false => Source::open(&self.layout, descriptor),
+        }
+    }
+
+    fn size(&self, digest: &Digest) -> transship_layout::Result<Option<u64>> {
+        Source::size(&self.layout, digest)
+    }
+}
+
+#[test]
+fn a_disk_that_fails_is_a_finding_and_a_network_that_fails_ends_the_check() {
+    let bench = Bench::new(&Recipe::default());
+    let layout = Layout::options().open_read_only(bench.folder.path()).unwrap();
+    let storage =
+        || Error::Storage { doing: "reading", path: "blob".into(), source: std::io::Error::other("broken") };
+    let network = || Error::Foreign { kind: Kind::Network, source: "no route".into() };
+    let run = |error: fn() -> Error| {
+        let mut found = Vec::new();
+        let source = Failing { layout: layout.clone(), error };
+        let report = check::content(&source, &Options::default(), &mut |finding| found.push(finding.code));
+        (found, report.map_err(|error| error.kind()))
+    };
+    let (found, report) = run(storage);
+    assert_eq!(found, [check::Code::BlobUnreadable]);
+    assert_eq!(report.unwrap().closure, None);
+    assert_eq!(run(network).1.unwrap_err(), Kind::Network);
 }
 
 #[test]
