@@ -115,7 +115,8 @@ pub(super) fn blobs(layout: &Layout, sink: &mut Sink<'_>) -> Result<Vec<Digest>>
     };
     let mut listed = Vec::new();
     let algorithms = sorted(inner, &blobs, BLOBS)?;
-    clashes(BLOBS, &algorithms, sink);
+    let upper: Vec<String> = algorithms.iter().filter(|name| is_upper(name)).cloned().collect();
+    clashes(BLOBS, &upper, |lower| algorithms.binary_search(lower).is_ok(), sink);
     for name in algorithms {
         let path = format!("{BLOBS}/{name}");
         let is_algorithm =
@@ -139,23 +140,36 @@ pub(super) fn blobs(layout: &Layout, sink: &mut Sink<'_>) -> Result<Vec<Digest>>
     Ok(listed)
 }
 
-/// The blobs of one algorithm.
+/// The blobs of one algorithm. A million of them are kept as digests, and not by their names.
 fn algorithm(inner: &Inner, folder: &Dir, algorithm: &str, sink: &mut Sink<'_>) -> Result<Vec<Digest>> {
     let path = format!("{BLOBS}/{algorithm}");
-    let names = sorted(inner, folder, &path)?;
-    clashes(&path, &names, sink);
-    let mut listed = Vec::with_capacity(names.len());
-    for name in names {
-        match Digest::parse(&format!("{algorithm}:{name}")) {
-            Ok(digest) => listed.push(digest),
-            Err(_) => {
-                let lower = Digest::parse(&format!("{algorithm}:{}", name.to_lowercase()));
-                let place = Place::path(format!("{path}/{name}"));
-                match lower {
-                    Ok(digest) => sink.find(Code::BlobNameCase, place, format!("{digest} is in lower case")),
-                    Err(_) => sink.find(Code::StrayFile, place, "its name is not that of a blob"),
-                }
-            }
+    let digest = |name: &str| Digest::parse(&format!("{algorithm}:{name}")).ok();
+    let (mut listed, mut odd, mut upper) = (Vec::new(), Vec::new(), Vec::new());
+    for name in folder.names().map_err(Error::storage("reading", inner.at(&path)))? {
+        let name = name.map_err(Error::storage("reading", inner.at(&path)))?;
+        let name = name.to_string_lossy();
+        let digest = digest(&name);
+        if is_upper(&name) {
+            upper.push(name.clone().into_owned());
+        }
+        match digest {
+            Some(digest) => listed.push(digest),
+            None => odd.push(name.into_owned()),
+        }
+    }
+    listed.sort_unstable();
+    odd.sort_unstable();
+    upper.sort_unstable();
+    let is_taken = |lower: &String| {
+        let blob = digest(lower).is_some_and(|digest| listed.binary_search(&digest).is_ok());
+        blob || odd.binary_search(lower).is_ok()
+    };
+    clashes(&path, &upper, is_taken, sink);
+    for name in odd {
+        let place = Place::path(format!("{path}/{name}"));
+        match digest(&name.to_lowercase()) {
+            Some(digest) => sink.find(Code::BlobNameCase, place, format!("{digest} is in lower case")),
+            None => sink.find(Code::StrayFile, place, "its name is not that of a blob"),
         }
     }
     Ok(listed)
@@ -172,15 +186,18 @@ fn sorted(inner: &Inner, folder: &Dir, path: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Names that are one name where case does not count (case L24).
-fn clashes(path: &str, names: &[String], sink: &mut Sink<'_>) {
-    let is_upper = |name: &&String| name.bytes().any(|byte| byte.is_ascii_uppercase());
+/// Names in upper case that are one name with another where case does not count (case L24).
+fn clashes(path: &str, upper: &[String], is_taken: impl Fn(&String) -> bool, sink: &mut Sink<'_>) {
     let mut seen = HashSet::new();
-    for name in names.iter().filter(is_upper) {
+    for name in upper {
         let lower = name.to_ascii_lowercase();
-        if names.binary_search(&lower).is_ok() || !seen.insert(lower) {
+        if is_taken(&lower) || !seen.insert(lower) {
             let message = "another name here differs in case alone";
             sink.find(Code::BlobNameClash, Place::path(format!("{path}/{name}")), message);
         }
     }
+}
+
+fn is_upper(name: &str) -> bool {
+    name.bytes().any(|byte| byte.is_ascii_uppercase())
 }
