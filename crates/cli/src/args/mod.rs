@@ -27,7 +27,7 @@ pub(crate) use pack::{
 };
 pub(crate) use serve::Serve;
 pub(crate) use shared::{Durability, Format, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing};
-pub(crate) use upkeep::{Gc, Untag};
+pub(crate) use upkeep::{Gc, Rm, Untag};
 pub(crate) use values::ForHost;
 
 /// The whole command line.
@@ -86,6 +86,8 @@ pub enum Command {
     /// Tell what is wrong with a layout, an archive or a repository, and repair a layout
     #[command(visible_alias = "validate")]
     Check(Box<Check>),
+    /// Take a manifest away, with all its names
+    Rm(Rm),
     /// Get or put the raw bytes of a manifest
     #[command(subcommand)]
     Manifest(ManifestCommand),

@@ -66,3 +66,30 @@ pub struct Untag {
     #[command(flatten)]
     pub(crate) network: NetworkFlags,
 }
+
+/// `transship rm`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    transship rm oci:out:sbom\n  \
+    transship rm oci:out:again --referrers\n\n\
+    All names of the manifest go with it. A layout keeps the files until transship gc; a registry has rules of its own. \
+    With --referrers, signatures and whatever else has it as its subject go too, and what refers to those. Tags such as \
+    sha256-HEX.sig are left to transship gc; a registry keeps them.")]
+pub struct Rm {
+    /// The manifest or index
+    #[arg(value_name = "LOCATION")]
+    pub(crate) location: String,
+    /// Take away what refers to it, too
+    #[arg(long)]
+    pub(crate) referrers: bool,
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}

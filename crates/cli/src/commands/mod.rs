@@ -15,6 +15,7 @@ pub(crate) mod manifest;
 pub(crate) mod pack;
 pub(crate) mod refused;
 pub(crate) mod resolve;
+pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod tag;
 mod transfer;

@@ -21,6 +21,7 @@ const ORDER: [&str; 18] = [
     "ls",
     "check",
     "blob get",
+    "rm",
     "gc",
     "login",
     "logout",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use transship_layout::{Layout, graph};
+use transship_testkit::TestRegistry;
 
 use crate::support::{PROGRAM, Run, Sandbox};
 
@@ -51,6 +52,34 @@ fn names_go_together_or_not_at_all() {
     assert!(json.contains("transship.untag/v1") && json.contains("oci:out:v3"), "{json}");
     assert_eq!(sandbox.ok(&["gc", "out", "--grace", "0"]).lines().count(), 3);
     assert!(!sandbox.blob("out", &digest).exists());
+}
+
+#[test]
+fn a_manifest_goes_with_all_its_names_and_with_what_refers_to_it_on_request() {
+    let (sandbox, registry) = (Sandbox::new(), TestRegistry::builder().start_blocking());
+    sandbox.write("sbom.json", "{}");
+    let repository = format!("docker://{}/team/app", registry.address());
+    for place in ["oci:out".to_owned(), repository] {
+        let other = sandbox.artifact("made", "other", "other");
+        let digest = sandbox.artifact("made", "v1", "hello");
+        sandbox.ok(&["pack", "files", "sbom.json", "--subject", "oci:made:v1", "--to", "oci:made"]);
+        for name in ["v1", "v2", "other"] {
+            let from = if name == "other" { "oci:made:other" } else { "oci:made:v1" };
+            sandbox.ok(&["copy", from, &format!("{place}:{name}")]);
+        }
+        sandbox.ok(&["untag", &place, "v1"]);
+        assert_eq!(sandbox.ok(&["resolve", &format!("{place}:v2")]), digest);
+        let removed = sandbox.ok(&["rm", &format!("{place}:v2"), "--referrers"]);
+        let digests: Vec<_> = removed.lines().collect();
+        assert_eq!((digests.len(), digests[0]), (2, digest.as_str()), "{place}: {removed}");
+        assert_eq!(sandbox.ok(&["ls", &place]), "other", "{place}");
+        sandbox.fails(3, &["resolve", &format!("{place}@{}", digests[1])]);
+        sandbox.fails(3, &["rm", &format!("{place}:v1")]);
+        assert_eq!(sandbox.ok(&["rm", &format!("{place}:other")]), other);
+        std::fs::remove_dir_all(sandbox.path("made")).unwrap();
+    }
+    sandbox.ok(&["gc", "out", "--grace", "0"]);
+    assert_eq!(sandbox.path("out/blobs/sha256").read_dir().unwrap().count(), 0);
 }
 
 #[test]

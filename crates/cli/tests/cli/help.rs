@@ -15,6 +15,7 @@ const COMMANDS: [&str; 20] = [
     "resolve",
     "tag",
     "untag",
+    "rm",
     "gc",
     "check",
     "manifest get",

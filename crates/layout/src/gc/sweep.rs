@@ -50,7 +50,10 @@ pub(super) fn sweep(
         .zip(std::mem::take(&mut draft.marks))
         .filter_map(|(blob, mark)| (mark == Mark::Nothing).then_some(blob))
         .collect();
+    // Nobody tidies it away while we hold the lock.
+    let (tmp, ()) = scratch.with("tmp", "", |_| Ok(()))?;
     let mut sweeper = Sweeper {
+        tmp,
         layout,
         state: draft.state,
         blobs: own_folder(inner, &inner.root, BLOBS, BLOBS)?,
@@ -77,6 +80,7 @@ struct Sweeper<'a> {
     /// The state of `index.json` on which all this relies.
     state: FileState,
     blobs: Dir,
+    tmp: Dir,
     folders: HashMap<String, Dir>,
     /// Blobs that were leased meanwhile, and what these lead to, with their sizes.
     kept: HashMap<Digest, u64>,
@@ -164,40 +168,38 @@ impl Sweeper<'_> {
         Ok(now == Some(self.state))
     }
 
-    fn folder(&mut self, algorithm: &str) -> Result<&Dir> {
+    fn open_folder(&mut self, algorithm: &str) -> Result<()> {
         if !self.folders.contains_key(algorithm) {
             let shown = format!("{BLOBS}/{algorithm}");
             let folder = own_folder(&self.layout.0, &self.blobs, algorithm, &shown)?;
             self.folders.insert(algorithm.to_owned(), folder);
         }
-        self.folders.get(algorithm).ok_or(Error::Ended)
+        Ok(())
     }
 
     /// Moves a blob aside, unless it is another file now than the one that was looked at.
     fn aside(&mut self, blob: &Blob) -> Result<bool> {
         let path = self.layout.0.at(&crate::blobs::blob_path(&blob.digest));
         let encoded = blob.digest.encoded();
-        let inner = self.layout.0.clone();
-        let folder = self.folder(blob.digest.algorithm())?;
+        self.open_folder(blob.digest.algorithm())?;
+        let Some(folder) = self.folders.get(blob.digest.algorithm()) else { return Ok(false) };
         let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
         if !state.is_some_and(|state| state.is_file() && state.changed == blob.changed) {
             return Ok(false);
         }
-        let name = aside_name(&blob.digest);
-        let move_it = |tmp: &Dir| folder.rename(&encoded, tmp, &name);
-        Scratch::new(&inner).with("tmp", &name, move_it).map(|_| true)
+        let moved = folder.rename(&encoded, &self.tmp, &aside_name(&blob.digest));
+        moved.map(|()| true).map_err(|error| self.layout.0.full(error, &path, "moving aside"))
     }
 
     /// Puts a blob back; where another was written meanwhile, that stays.
     fn back(&self, digest: &Digest) -> Result<()> {
         let inner = &self.layout.0;
         let path = inner.at(&crate::blobs::blob_path(digest));
-        let Some(tmp) = Scratch::new(inner).existing("tmp") else { return Ok(()) };
         let Some(folder) = self.folders.get(digest.algorithm()) else { return Ok(()) };
         let put = match folder.state(&digest.encoded()) {
             // The same bytes, or bytes that were verified later.
-            Ok(Some(_)) => tmp.remove_file(&aside_name(digest)),
-            _ => tmp.rename(&aside_name(digest), folder, &digest.encoded()),
+            Ok(Some(_)) => self.tmp.remove_file(&aside_name(digest)),
+            _ => self.tmp.rename(&aside_name(digest), folder, &digest.encoded()),
         };
         put.map_err(Error::storage("putting back", path))
     }
@@ -205,8 +207,8 @@ impl Sweeper<'_> {
     fn remove(&self, digest: &Digest) -> Result<()> {
         let inner = &self.layout.0;
         let name = aside_name(digest);
-        let Some(tmp) = Scratch::new(inner).existing("tmp") else { return Ok(()) };
-        tmp.remove_file(&name)
+        self.tmp
+            .remove_file(&name)
             .map_err(Error::storage("removing", inner.path.join(FOLDER).join("tmp").join(name)))
     }
 }
