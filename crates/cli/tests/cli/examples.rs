@@ -6,7 +6,7 @@ use crate::real::guarded;
 use crate::support::{PROGRAM, Run, Sandbox};
 
 /// Commands in an order in which what one makes is there for the next.
-const ORDER: [&str; 18] = [
+const ORDER: &[&str] = &[
     "init",
     "pack image",
     "pack files",

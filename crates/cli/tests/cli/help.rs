@@ -3,7 +3,7 @@
 use crate::support::{PROGRAM, Sandbox};
 
 /// The commands that can be run, by their words.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: &[&str] = &[
     "",
     "init",
     "pack",
@@ -38,7 +38,7 @@ fn snapshot(name: &str, text: &str) {
 #[test]
 fn the_help_of_every_command_is_as_it_was_read_last() {
     let sandbox = Sandbox::new();
-    for words in COMMANDS.into_iter().chain(["completions"]) {
+    for words in COMMANDS.iter().copied().chain(["completions"]) {
         let mut arguments: Vec<&str> = words.split_whitespace().collect();
         arguments.push("--help");
         let run = sandbox.run(&arguments);
