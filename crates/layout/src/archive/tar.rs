@@ -198,12 +198,16 @@ pub(super) fn malformed(path: &Path, reason: String) -> Error {
     }
 }
 
-/// Some programs of old summed signed bytes.
+/// The sum's own field counts as spaces. Some programs of old summed signed bytes.
 fn is_sum(block: &[u8], sum: u32) -> bool {
-    let byte = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { b' ' } else { *byte };
-    let unsigned: u32 = block.iter().enumerate().map(|pair| u32::from(byte(pair))).sum();
-    let signed: i32 = block.iter().enumerate().map(|pair| i32::from(byte(pair).cast_signed())).sum();
-    unsigned == sum || i64::from(signed) == i64::from(sum)
+    let (before, after) = (&block[..148], &block[156..]);
+    let spaces = 8 * u32::from(b' ');
+    let unsigned: u32 = before.iter().chain(after).map(|byte| u32::from(*byte)).sum();
+    if unsigned + spaces == sum {
+        return true;
+    }
+    let signed: i64 = before.iter().chain(after).map(|byte| i64::from(byte.cast_signed())).sum();
+    signed + i64::from(spaces) == i64::from(sum)
 }
 
 /// The first PAX record: key, value, and what follows.
