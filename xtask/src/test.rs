@@ -14,6 +14,8 @@ const PROGRAMS: needs::Programs = &[
     ("tar", "tar"),
     ("gzip", "gzip"),
     ("zstd", "zstd"),
+    ("mkfs.xfs", "xfsprogs"),
+    ("mkfs.btrfs", "btrfs-progs"),
 ];
 
 #[derive(Debug, clap::Args)]

@@ -159,7 +159,7 @@ pub struct BlobFile {
 
 impl Inner {
     /// Opens a blob whose size is right; tells whether it lies outside of the layout.
-    fn sized_blob(&self, descriptor: &Descriptor) -> Result<(File, bool)> {
+    pub(crate) fn sized_blob(&self, descriptor: &Descriptor) -> Result<(File, bool)> {
         let name = blob_path(&descriptor.digest);
         let missing = || Error::MissingBlob { path: self.path.clone(), digest: descriptor.digest.clone() };
         let Opened { fd, state, outside } = self.read(&name)?.ok_or_else(missing)?;

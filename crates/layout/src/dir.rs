@@ -71,6 +71,11 @@ impl FileState {
     pub(crate) fn is_same_inode(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
+
+    /// Whether nobody has written to the file between the two; names it may have got or lost.
+    pub(crate) fn is_same_content(&self, other: &Self) -> bool {
+        self.is_same_inode(other) && (self.size, self.modified) == (other.size, other.modified)
+    }
 }
 
 #[expect(clippy::unnecessary_cast, reason = "the types differ between targets")]
@@ -156,6 +161,11 @@ impl Dir {
 
     pub(crate) fn rename(&self, from: &str, to: &Self, to_name: &str) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.0, from, &to.0, to_name)?)
+    }
+
+    /// Gives the file at `path` below another folder a name here; where that is a link, what it leads to.
+    pub(crate) fn link(&self, name: &str, from: &Self, path: &str) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&from.0, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 
     /// Moves something to another folder under its name, and fails where that is taken; where the system cannot promise

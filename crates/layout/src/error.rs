@@ -175,6 +175,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A blob of another layout cannot be a hard link here; its bytes can be had all the same.
+    #[error("no hard link to {} can be made: {}; with --link reflink or --link copy it works", path.display(), why_no_link(source))]
+    Unlinkable {
+        /// The source's blob.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A name that cannot be given to an entry.
     #[error("{} cannot be the name of an entry: {reason}", quote(name))]
     Name {
@@ -230,7 +238,7 @@ impl Error {
             | Self::Ambiguous { .. }
             | Self::MissingBlob { .. }
             | Self::Unsafe { .. } => Kind::Invalid,
-            Self::Version { .. } => Kind::Unsupported,
+            Self::Version { .. } | Self::Unlinkable { .. } => Kind::Unsupported,
             Self::Busy { .. } | Self::Unsettled { .. } | Self::Replaced { .. } => Kind::Busy,
             Self::Locking { .. }
             | Self::Vanished { .. }
@@ -305,6 +313,16 @@ struct Free(Option<u64>);
 impl fmt::Display for Free {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |free| write!(f, " ({free} bytes free)"))
+    }
+}
+
+fn why_no_link(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::CrossesDevices => "it is on another file system than the destination".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            format!("it belongs to someone else, or the file system has none ({error})")
+        }
+        _ => error.to_string(),
     }
 }
 

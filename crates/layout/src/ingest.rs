@@ -40,6 +40,8 @@ pub struct Written {
     pub reused: bool,
     /// The file system shares its bytes with the source, so that none were moved.
     pub reflinked: bool,
+    /// It is the source's own file under another name, a hard link.
+    pub linked: bool,
 }
 
 /// What a session and its writers share.
@@ -76,12 +78,14 @@ pub(crate) struct Whole {
     pub(crate) size: u64,
     /// Other processes know its temporary name too, so that it may not wait for its group.
     pub(crate) is_shared: bool,
+    /// It is another layout's file, too: it may not be ours to open for writing later on.
+    pub(crate) is_linked: bool,
     named: bool,
 }
 
 impl Whole {
     pub(crate) fn new(folder: Arc<Dir>, name: String, digest: Digest, size: u64) -> Self {
-        Self { folder, name, digest, size, is_shared: false, named: false }
+        Self { folder, name, digest, size, is_shared: false, is_linked: false, named: false }
     }
 }
 
@@ -174,13 +178,14 @@ impl Ingest {
     pub(crate) fn place(&self, mut whole: Whole, file: &File) -> Result<Written> {
         self.publish(&whole.digest)?;
         let (digest, size) = (whole.digest.clone(), whole.size);
-        let written = Written { digest, size, reused: self.is_there(&whole)?, reflinked: false };
+        let written =
+            Written { digest, size, reused: self.is_there(&whole)?, reflinked: false, linked: false };
         if written.reused {
             return Ok(written);
         }
         if !self.inner().is_durable() {
             self.name(&mut whole)?;
-        } else if size >= SMALL || whole.is_shared {
+        } else if size >= SMALL || whole.is_shared || whole.is_linked {
             file.sync_data().map_err(|error| self.lost(error, &whole))?;
             self.name(&mut whole)?;
         } else {
@@ -250,7 +255,8 @@ impl Ingest {
             },
             _ => inner.full(error, &path, "naming"),
         })?;
-        whole.named = true;
+        // Renaming one name of a file to another of its names does nothing, and leaves both.
+        whole.named = !whole.is_linked;
         let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
         if let Some(state) = state {
             inner.stamps.note(&whole.digest, &state);

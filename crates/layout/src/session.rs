@@ -45,7 +45,7 @@ impl Layout {
 #[derive(Debug)]
 #[must_use = "nothing is listed before the session is committed"]
 pub struct Session {
-    ingest: Arc<Ingest>,
+    pub(crate) ingest: Arc<Ingest>,
     ended: bool,
 }
 
@@ -116,8 +116,12 @@ impl Session {
             verify_file(file, expected).map_err(reading())?.map_err(|source| self.wrong(expected, source))?;
             return clone.commit();
         }
+        self.copy(source, expected)
+    }
+
+    /// Takes in a file from its beginning by reading and writing all of it.
+    pub(crate) fn copy(&self, mut source: &File, expected: &Descriptor) -> Result<Written> {
         let mut writer = self.writer(Some(expected))?;
-        let mut source = source;
         let reading = || Error::storage("reading", format!("the source of {}", expected.digest));
         source.rewind().map_err(reading())?;
         let mut piece = vec![0; PIECE];

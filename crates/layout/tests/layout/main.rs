@@ -10,6 +10,7 @@ mod corpus;
 mod gc;
 mod graph;
 mod index;
+mod linked;
 mod links;
 mod peers;
 mod processes;

@@ -12,7 +12,7 @@ use crate::processes::process;
 use crate::support::{blob, put, short, text, tree};
 
 /// Runs a role in a mount namespace of its own, so that nothing of it is left.
-fn in_a_namespace(role: &str) {
+pub(crate) fn in_a_namespace(role: &str) {
     let folder = tempfile::tempdir().unwrap();
     let root = rustix::process::geteuid().is_root();
     let unshare: &[&str] =
@@ -26,7 +26,7 @@ fn in_a_namespace(role: &str) {
     );
 }
 
-fn tmpfs(path: &Path, options: &str) {
+pub(crate) fn tmpfs(path: &Path, options: &str) {
     let options = std::ffi::CString::new(options).unwrap();
     mount("tmpfs", path, "tmpfs", MountFlags::empty(), &*options).unwrap();
 }
@@ -41,6 +41,8 @@ pub(crate) fn role(role: &str, path: &Path) {
         "another mount" => another_mount(path),
         "denied" => denied(path),
         "few files" => few_files(path),
+        "hard link elsewhere" => crate::linked::hard_link_elsewhere(path),
+        "reflinks" => crate::linked::reflinks(path),
         other => panic!("no such role: {other}"),
     }
 }
