@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::{OnceCell, Semaphore};
 use transship_spec::{Descriptor, Document};
 
-use crate::endpoint::{Offer, Place, Role, Session};
+use crate::endpoint::{Offer, Place, Planned, Role, Session};
 use crate::events::Placed;
 use crate::graph::{Node, NodeId, State};
 use crate::plan::{Options, Plan};
@@ -59,7 +59,10 @@ impl Run {
             // Where nothing can come of it, nothing is touched.
             let is_needed = survey.roots.iter().any(|root| root.to == at && root.node.is_some());
             let session = match is_needed {
-                true => survey.source(spot.endpoint).begin(survey.intent(at)).await.map_err(Arc::new),
+                true => {
+                    let planned = Planned { link: options.link, ..survey.intent(at) };
+                    survey.source(spot.endpoint).begin(planned).await.map_err(Arc::new)
+                }
                 false => Err(Arc::new(Error::Stopped)),
             };
             sessions.push(session);

@@ -17,6 +17,8 @@ pub enum Placed {
     Mounted,
     /// The file system shares its bytes with the source.
     Reflinked,
+    /// It is the source's file under another name, a hard link.
+    Linked,
     /// It was there.
     Present,
 }

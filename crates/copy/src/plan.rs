@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use transship_layout::Link;
 use transship_spec::{Digest, MediaType, Platform};
 
 use crate::engine;
@@ -40,6 +41,9 @@ pub struct Options {
     pub platform: Option<Platform>,
     /// Copy layers that may not be distributed (IMG-150): no.
     pub nondistributable: bool,
+    /// What blobs of a layout have in common with those of the layout that they come from: blocks, where the file system
+    /// can. Content from elsewhere, and manifests, are written in any case.
+    pub link: Link,
     /// Begin nothing more after the first failure: no.
     pub fail_fast: bool,
     /// Who is told what goes on.
@@ -54,6 +58,7 @@ impl Default for Options {
             digest_tags: true,
             platform: None,
             nondistributable: false,
+            link: Link::default(),
             fail_fast: false,
             events: Arc::new(Quiet),
         }

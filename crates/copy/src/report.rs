@@ -48,6 +48,8 @@ pub struct Moved {
     pub mounted: Tally,
     /// Blobs that share their bytes with the source.
     pub reflinked: Tally,
+    /// Blobs that are the source's files under other names, hard links.
+    pub linked: Tally,
     /// Blobs that were there.
     pub present: Tally,
     /// Of those copied, the ones of which there was a wrong copy.
@@ -62,6 +64,7 @@ impl Moved {
             Placed::Copied => &mut self.copied,
             Placed::Mounted => &mut self.mounted,
             Placed::Reflinked => &mut self.reflinked,
+            Placed::Linked => &mut self.linked,
             Placed::Present => &mut self.present,
         };
         tally.add(bytes);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
-use transship_layout::{Entry, IndexEdit, Layout};
+use transship_layout::{Entry, IndexEdit, Layout, Link, Written};
 use transship_spec::{Descriptor, Digest, Document, referrers};
 
 use super::local::Stock;
@@ -35,13 +35,14 @@ impl Stock for Layout {
         Some(self)
     }
 
-    fn begin(&self, _: Planned) -> Pending<'_, Arc<dyn Session>> {
+    fn begin(&self, planned: Planned) -> Pending<'_, Arc<dyn Session>> {
         let layout = self.clone();
-        let begin = async {
+        let begin = async move {
             let place = Stock::place(&layout);
             let session = off_the_reactor(move || Layout::begin(&layout)).await?;
             let session = LayoutSession {
                 place,
+                link: planned.link,
                 session: Mutex::new(Some(Arc::new(session))),
                 gate: Arc::new(RwLock::new(())),
                 roles: Mutex::default(),
@@ -56,6 +57,7 @@ impl Stock for Layout {
 #[derive(Debug)]
 struct LayoutSession {
     place: Place,
+    link: Link,
     session: Mutex<Option<Arc<transship_layout::Session>>>,
     /// Held for reading by every thread that writes, so that the commit waits for the last of them, also where nobody
     /// else waits any more.
@@ -116,13 +118,14 @@ impl Session for LayoutSession {
                 self.download(blob, offer).await?;
                 return Ok(Placed::Copied);
             };
-            let expected = blob.clone();
-            let written = self.with(move |session| Ok(session.adopt_from(&source, &expected)?)).await?;
+            let (expected, link) = (blob.clone(), self.link);
+            let written = self.with(move |session| Ok(session.adopt_with(&source, &expected, link)?)).await?;
             offer.events.blob_progress(blob, blob.size);
-            Ok(match (written.reflinked, written.reused) {
-                (true, _) => Placed::Reflinked,
-                (false, true) => Placed::Present,
-                (false, false) => Placed::Copied,
+            Ok(match written {
+                Written { linked: true, .. } => Placed::Linked,
+                Written { reflinked: true, .. } => Placed::Reflinked,
+                Written { reused: true, .. } => Placed::Present,
+                _ => Placed::Copied,
             })
         };
         put.boxed()

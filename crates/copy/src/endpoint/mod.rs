@@ -211,6 +211,8 @@ pub struct Planned {
     pub content: Vec<Descriptor>,
     /// The roots, with what each of them needs at once: of an image the config, then the layers.
     pub roots: Vec<(Role, Vec<Descriptor>)>,
+    /// What a layout's blobs have in common with those of the layout that they come from.
+    pub link: transship_layout::Link,
 }
 
 /// Where a blob can be had, for a session that is to put it.

@@ -46,6 +46,6 @@ impl Survey {
             let children = node.children.iter().map(|child| nodes[*child].descriptor.clone()).collect();
             roots.push((role, children));
         }
-        Planned { content: content.collect(), roots }
+        Planned { content: content.collect(), roots, ..Planned::default() }
     }
 }
