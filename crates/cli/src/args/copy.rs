@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use transship_spec::Platform;
 
 use super::shared::{
@@ -55,6 +55,10 @@ pub struct Copy {
     /// Move a name even if an image of another repository bears it
     #[arg(long, help_heading = "What to call it")]
     pub(crate) force: bool,
+    /// How blobs get from layout to layout: reflink shares blocks where the file system can, and else copies; hard makes
+    /// both the same file, so that whatever writes into one changes the other
+    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
+    pub(crate) link: Link,
     /// Print what would move, with bytes, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -80,6 +84,18 @@ pub struct Copy {
     pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) network: NetworkFlags,
+}
+
+/// What a blob of a layout has in common with the one that it comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Link {
+    #[default]
+    Reflink,
+    Copy,
+    Hard,
+    /// Known to be asked for, and refused.
+    #[value(hide = true)]
+    Symlink,
 }
 
 /// What was typed after `push` or `pull`.

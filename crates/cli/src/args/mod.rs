@@ -19,7 +19,7 @@ pub(crate) use check::Check;
 pub(crate) use content::{
     BlobCommand, BlobGet, BlobPut, Init, Inspect, Ls, ManifestCommand, ManifestGet, ManifestPut, Resolve, Tag,
 };
-pub(crate) use copy::{Copy, Refused};
+pub(crate) use copy::{Copy, Link, Refused};
 pub(crate) use credentials::{Completions, Login, Logout};
 pub(crate) use expand::expand;
 pub(crate) use pack::{

@@ -13,7 +13,7 @@ use transship_copy::{
 };
 use transship_spec::{Kind, MediaType};
 
-use crate::args;
+use crate::args::{self, Link};
 use crate::commands::archive::{Tar, is_stdout};
 use crate::commands::transfer::{self, Made, Runner, Watched};
 use crate::context::Context;
@@ -156,6 +156,7 @@ fn check(args: &args::Copy, sources: &[Place], dest: &Place, context: &Context) 
             )));
         }
     }
+    check_link(args, sources, dest)?;
     if args.short_names && dest.registry().is_some() {
         return Err(Failure::usage("--short-names is for layouts; names in a registry are always short"));
     }
@@ -168,6 +169,24 @@ fn check(args: &args::Copy, sources: &[Place], dest: &Place, context: &Context) 
         return Err(Failure::usage("--descriptor-file is for one thing").hint("--report tells of several"));
     }
     Ok(())
+}
+
+/// A link needs a layout at either end, and is not kept from anybody who asked for it.
+fn check_link(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), Failure> {
+    let is_layout = |place: &Place| matches!(place, Place::Layout { .. });
+    match args.link {
+        Link::Reflink | Link::Copy => Ok(()),
+        Link::Symlink => {
+            let text = "symbolic links to blobs are not made, since a layout with them is read only with --links follow";
+            Err(Failure::new(Kind::Unsupported, text).hint("--link reflink, hard and copy work"))
+        }
+        Link::Hard => match sources.iter().chain([dest]).find(|place| !is_layout(place)) {
+            None => Ok(()),
+            Some(place) => {
+                Err(Failure::usage(format!("--link hard is for layouts, and {} is none", place.location())))
+            }
+        },
+    }
 }
 
 impl args::Copy {
@@ -193,6 +212,11 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         referrers,
         digest_tags: args.digest_tags,
         platform: args.platform.clone(),
+        link: match args.link {
+            Link::Hard => transship_layout::Link::Hard,
+            Link::Copy => transship_layout::Link::Copy,
+            Link::Reflink | Link::Symlink => transship_layout::Link::Reflink,
+        },
         fail_fast: args.fail_fast,
         events: Arc::new(Watched(context.progress.clone())),
         ..Options::default()

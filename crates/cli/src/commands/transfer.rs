@@ -255,6 +255,7 @@ pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
     }
     for (tally, what) in [
         (content.reflinked, "shared with the source"),
+        (content.linked, "linked to the source"),
         (content.mounted, "mounted"),
         (content.healed, "mended"),
     ] {

@@ -11,6 +11,7 @@ mod gc;
 mod help;
 mod killed;
 mod layouts;
+mod linked;
 mod login;
 mod offline;
 mod pack;
