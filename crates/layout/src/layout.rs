@@ -26,6 +26,8 @@ pub(crate) const EMPTY_INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
 /// More than any marker needs (IMG-04 lets it have fields of its own).
 pub(crate) const MAX_MARKER: u64 = 64 << 10;
+/// Whoever is making a layout holds its lock, and is waited for there; only a few steps before that can be met half done.
+const TRIES: usize = 10;
 
 /// How hard to try that what was reported done survives a loss of power (design law 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -126,14 +128,18 @@ impl LayoutOptions {
     /// As [`LayoutOptions::open`] and [`LayoutOptions::create`].
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Layout> {
         let path = path.as_ref();
-        match self.open(path) {
-            Err(error @ (Error::Absent { .. } | Error::NotALayout { .. })) => match self.create(path) {
-                // Another process was faster, or there is something else, of which `open` tells more.
-                Err(Error::Exists { .. }) => self.open(path).map_err(|_| error),
-                other => other,
-            },
-            other => other,
+        // Another process may be making the same layout: half of it is no layout, and no empty folder either.
+        for _ in 0..TRIES {
+            match self.open(path) {
+                Err(Error::Absent { .. } | Error::NotALayout { .. }) => match self.create(path) {
+                    Err(Error::Exists { .. }) => {}
+                    made => return made,
+                },
+                opened => return opened,
+            }
         }
+        // There is something else, of which `open` tells more.
+        self.open(path)
     }
 
     fn opened(&self, path: &Path, writable: bool) -> Result<Layout> {
