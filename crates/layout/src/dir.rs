@@ -26,6 +26,8 @@ pub enum Links {
     Refuse,
 }
 
+/// Another process may remove a folder just made, but not for ever.
+const ENSURE_TRIES: usize = 100;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 /// As many links as the kernel follows in one path.
@@ -116,7 +118,20 @@ impl Dir {
     }
 
     /// The folder `name` below, made with mode 0755 where it is not there; tells whether it was made.
+    ///
+    /// Whoever removes it between our two steps, because it is empty, only makes us begin again.
     pub(crate) fn ensure(&self, name: &str) -> io::Result<(Self, bool)> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.ensure_once(name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < ENSURE_TRIES => {}
+                ensured => return ensured,
+            }
+        }
+    }
+
+    fn ensure_once(&self, name: &str) -> io::Result<(Self, bool)> {
         let made = match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
