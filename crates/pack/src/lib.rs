@@ -4,6 +4,7 @@
 //! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
+//! - [`mtree`] is the language in which trees are described.
 //!
 //! The bytes depend on names, content, modes and the options given, and on nothing else. Everything is blocking. A failure
 //! names the file at fault, and the layout's index is then as it was; what was left out is a [`Warning`] in the result.
@@ -36,6 +37,7 @@ mod error;
 mod image;
 mod kinds;
 mod layer;
+pub mod mtree;
 mod pipeline;
 mod tarball;
 mod walk;

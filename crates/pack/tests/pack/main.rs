@@ -5,6 +5,7 @@
 mod artifact;
 mod image;
 mod layer;
+mod mtree;
 mod oci_types;
 mod peers;
 mod tar;
