@@ -178,7 +178,7 @@ fn part(bytes: &[u8], left: u64) -> usize {
 }
 
 /// The checksum is the sum of all bytes, with its own field as spaces; some old writers took the bytes as signed.
-fn has_checksum(block: &[u8]) -> bool {
+pub(super) fn has_checksum(block: &[u8]) -> bool {
     let outside = |index: usize| !(148..156).contains(&index);
     let bytes =
         || block.iter().enumerate().map(move |(index, byte)| if outside(index) { *byte } else { b' ' });

@@ -11,6 +11,8 @@
 mod check;
 mod header;
 mod options;
+#[expect(dead_code, reason = "unpacking and normalizing are to read by it")]
+pub(crate) mod read;
 mod sink;
 
 use std::io::{self, Read, Write};
