@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::dir::FileState;
 use crate::layout::Inner;
 use crate::scratch::{FOLDER, Scratch};
-use crate::{Error, Result};
+use crate::{Error, Links, Result};
 
 /// The lock file's name in the scratch folder.
 pub(crate) const FILE: &str = "lock";
@@ -55,6 +55,15 @@ impl Lock {
             Ok(Attempt::Held(lock)) => Some(lock),
             _ => None,
         }
+    }
+
+    /// Whether somebody holds the lock just now; nothing is made or written to find out.
+    pub(crate) fn is_held(inner: &Inner) -> bool {
+        let opened =
+            Scratch::new(inner).existing("").and_then(|folder| folder.read(FILE, Links::Refuse).ok());
+        opened.is_some_and(|opened| {
+            matches!(File::from(opened.fd).try_lock_shared(), Err(TryLockError::WouldBlock))
+        })
     }
 
     fn attempt(inner: &Inner) -> Result<Attempt> {

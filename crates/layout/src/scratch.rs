@@ -64,9 +64,10 @@ impl<'a> Scratch<'a> {
         self.with(kind, name, |folder| folder.create_new(name))
     }
 
-    /// The folder `kind`, if it is there.
+    /// The folder `kind`, or the scratch folder itself when `kind` is empty, if it is there.
     pub(crate) fn existing(&self, kind: &str) -> Option<Dir> {
-        self.0.root.child(FOLDER).and_then(|scratch| scratch.child(kind)).ok()
+        let scratch = self.0.root.child(FOLDER).ok()?;
+        if kind.is_empty() { Some(scratch) } else { scratch.child(kind).ok() }
     }
 
     /// Removes what dead processes left: leases that can be locked, and temporary files of no live lease.
@@ -87,8 +88,23 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    /// What a sweep would remove of temporary files now.
-    pub(crate) fn abandoned(&self) -> Tally {
+    /// The temporary files that dead processes left, as far as can be told without the lock.
+    pub(crate) fn abandoned(&self) -> Vec<String> {
+        let (Some(temporary), mut files) = self.left_behind(&lease::is_held) else { return Vec::new() };
+        let is_leased = |file: &String| {
+            let owner = file.split('-').next().unwrap_or_default();
+            owner.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        // The others are of whoever holds the lock, or held it when they were listed.
+        if !files.iter().all(is_leased) && Lock::is_held(self.0) {
+            files.retain(is_leased);
+        }
+        files.retain(|file| !matches!(temporary.state(file), Ok(None)));
+        files
+    }
+
+    /// How many these are, and their bytes.
+    pub(crate) fn count_abandoned(&self) -> Tally {
         let mut tally = Tally::default();
         if let (Some(temporary), files) = self.left_behind(&lease::is_held) {
             files

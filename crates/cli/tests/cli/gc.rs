@@ -1,11 +1,10 @@
-//! `gc` and `untag`, alone and beside commands that write.
+//! `gc` and `untag`, alone and beside commands that write and check.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
-use transship_layout::{Layout, graph};
 use transship_testkit::TestRegistry;
 
 use crate::support::{PROGRAM, Run, Sandbox};
@@ -105,61 +104,45 @@ fn succeeded(child: Child) -> Run {
     run
 }
 
-/// Everything that the index leads to is there and right.
-pub(crate) fn assert_whole(sandbox: &Sandbox, layout: &str) {
-    let layout = Layout::options().open_read_only(sandbox.path(layout)).unwrap();
-    let roots: Vec<_> = layout.entries().unwrap().into_iter().map(|entry| entry.descriptor).collect();
-    graph::walk(&layout, &roots, &mut |node| {
-        assert_eq!(node.presence, graph::Presence::Present, "{}", node.descriptor);
-        std::io::copy(&mut layout.open_blob(node.descriptor)?, &mut std::io::sink()).unwrap();
-        Ok(())
-    })
-    .unwrap();
-}
-
-/// Runs the program again and again until it is told to stop, and gives how often.
-fn repeat(sandbox: &Sandbox, stop: &AtomicBool, arguments: &[&str]) -> usize {
-    for count in 0.. {
-        if stop.load(Ordering::Relaxed) {
-            return count;
-        }
-        sandbox.ok(arguments);
+/// Runs the program again and again until it is told to stop, and gives what it said each time.
+fn repeat(sandbox: &Sandbox, stop: &AtomicBool, arguments: &[&str]) -> Vec<String> {
+    let mut said = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        said.push(sandbox.ok(arguments));
     }
-    0
+    said
 }
 
 #[test]
-fn row_17_19_20_eight_processes_tag_while_a_ninth_collects_and_a_tenth_reads() {
+fn row_17_19_20_eight_processes_tag_while_a_ninth_collects_and_a_tenth_checks() {
     const WRITERS: usize = 8;
     const TURNS: usize = 10;
     const NAMES: usize = 10;
     let sandbox = Sandbox::new();
     let digest = sandbox.artifact("out", "base", "shared by all");
-    let (stop, reads) = (AtomicBool::new(false), std::sync::atomic::AtomicUsize::new(0));
-    let collections = std::thread::scope(|scope| {
+    let stop = AtomicBool::new(false);
+    let pack = |tree: &str, image: &str| {
+        let to = format!("oci:out:{image}");
+        succeeded(start(&sandbox, &["pack", "image", tree, "--platform", "linux/amd64", "--to", &to]));
+    };
+    let (collections, checks) = std::thread::scope(|scope| {
         let gc = scope.spawn(|| repeat(&sandbox, &stop, &["gc", "out", "--grace", "0"]));
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                assert_whole(&sandbox, "out");
-                reads.fetch_add(1, Ordering::Relaxed);
-            }
-        });
+        let check = scope.spawn(|| repeat(&sandbox, &stop, &["check", "oci:out"]));
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let sandbox = &sandbox;
+                let (sandbox, pack) = (&sandbox, &pack);
                 scope.spawn(move || {
                     for turn in 0..TURNS {
-                        // What it packs is garbage the next time round, and is packed again by another writer.
-                        let tree = format!("tree-{writer}");
+                        let (tree, image) = (format!("tree-{writer}"), format!("image-{writer}"));
                         sandbox.write(&format!("{tree}/file"), format!("content {}", (turn + writer) % 3));
-                        let image = format!("oci:out:image-{writer}");
-                        let packed = ["pack", "image", &tree, "--platform", "linux/amd64", "--to", &image];
-                        succeeded(start(sandbox, &packed));
+                        pack(&tree, &image);
                         let names: Vec<_> = (0..NAMES).map(|n| format!("w{writer}-{turn}-{n}")).collect();
-                        let mut tag = vec!["tag", image.as_str()];
-                        tag.extend(names.iter().map(String::as_str));
-                        succeeded(start(sandbox, &tag));
-                        let image = format!("image-{writer}");
+                        let mut tag = vec!["tag".to_owned(), format!("oci:out:{image}")];
+                        tag.extend(names);
+                        succeeded(start(sandbox, &tag.iter().map(String::as_str).collect::<Vec<_>>()));
+                        // This is garbage soon, while another writer packs the same again.
+                        sandbox.write(&format!("{tree}/file"), format!("garbage {}", (turn + writer) % 3));
+                        pack(&tree, &image);
                         succeeded(start(sandbox, &["untag", "oci:out", &image]));
                     }
                 })
@@ -167,11 +150,15 @@ fn row_17_19_20_eight_processes_tag_while_a_ninth_collects_and_a_tenth_reads() {
             .collect();
         let ended: Vec<_> = writers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
+        let others = (gc.join(), check.join());
         ended.into_iter().for_each(|ended| ended.unwrap());
-        gc.join().unwrap()
+        (others.0.unwrap(), others.1.unwrap())
     });
-    assert!(collections > 0 && reads.into_inner() > 0);
-    assert_whole(&sandbox, "out");
+    assert!(collections.iter().any(|said| said.contains("blob\t")), "{collections:?}");
+    let wrong: Vec<_> = checks.iter().filter(|said| !said.contains(": 0 errors, 0 warnings, ")).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(checks.len() > 1);
+    assert!(sandbox.ok(&["check", "oci:out", "--strict"]).contains("closure sha256:"));
     let names: BTreeSet<_> = sandbox.ok(&["ls", "oci:out"]).lines().map(str::to_owned).collect();
     assert_eq!(names.len(), WRITERS * TURNS * NAMES + 1);
     assert_eq!(sandbox.ok(&["resolve", "oci:out:base"]), digest);

@@ -63,7 +63,7 @@ pub(super) fn read(
             while let Some(outcome) = waiting.remove(&turn) {
                 outcome.findings.iter().for_each(|finding| sink.take(finding));
                 if let Some(digest) = jobs.get(turn) {
-                    walk.done(digest, &outcome, sink);
+                    result = result.and(walk.done(digest, &outcome, sink));
                 }
                 turn += 1;
             }

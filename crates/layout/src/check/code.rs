@@ -116,7 +116,7 @@ codes! {
         "a download that was interrupted waits to go on"
         "copy again to finish it, or remove the file";
     TemporaryLeft "temporary-left" Note
-        "a file of a writer is there, which is at work or was killed"
+        "a temporary file is there of a writer that was killed"
         "nothing: the next writer removes what is left over";
     Quarantined "quarantined" Note
         "a corrupt blob lies in quarantine"
@@ -161,6 +161,9 @@ codes! {
     BlobEmpty "blob-empty" Warning
         "a blob of no bytes, which not every registry takes"
         "use the empty descriptor instead";
+    BlobGone "blob-gone" Note
+        "content went while it was looked at, and nothing leads to it any more"
+        "check again, when nobody writes, for a closure digest";
     BlobOrphan "blob-orphan" Note
         "nothing leads to a blob"
         "transship gc removes it";

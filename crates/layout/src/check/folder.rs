@@ -8,7 +8,7 @@ use transship_spec::{Digest, json, quote};
 use super::{Code, Place, Sink};
 use crate::dir::{Dir, Refusal};
 use crate::layout::{BLOBS, INDEX, Inner, MARKER, MAX_MARKER, is_absence};
-use crate::scratch::FOLDER as SCRATCH;
+use crate::scratch::{FOLDER as SCRATCH, Scratch};
 use crate::{Error, Layout, Result};
 
 /// The folder of corrupt blobs that were moved away, in the scratch folder.
@@ -77,23 +77,20 @@ fn version(content: &[u8]) -> Result<String, String> {
 
 /// What other runs have left in the scratch folder.
 fn scratch(inner: &Inner, sink: &mut Sink<'_>) {
-    let kinds = [
-        ("partial", Code::PartialLeft, "a download may go on from here"),
-        ("tmp", Code::TemporaryLeft, "a writer made it"),
-        (QUARANTINE, Code::Quarantined, "a corrupt blob was moved here"),
+    let scratch = Scratch::new(inner);
+    let list = |kind| {
+        let names = scratch.existing(kind).and_then(|folder| folder.names().ok());
+        names.into_iter().flatten().flatten().map(|name| name.to_string_lossy().into_owned()).collect()
+    };
+    let kinds: [(&str, Vec<String>, Code, &str); 3] = [
+        ("partial", list("partial"), Code::PartialLeft, "a download may go on from here"),
+        ("tmp", scratch.abandoned(), Code::TemporaryLeft, "its writer is not alive"),
+        (QUARANTINE, list(QUARANTINE), Code::Quarantined, "a corrupt blob was moved here"),
     ];
-    for (kind, code, message) in kinds {
-        let folder = inner.root.child(SCRATCH).and_then(|scratch| scratch.child(kind));
-        let names = folder.and_then(|folder| folder.names().map(Iterator::collect::<Vec<_>>));
-        let mut names: Vec<String> = names
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|name| format!("{SCRATCH}/{kind}/{}", name.to_string_lossy()))
-            .collect();
+    for (kind, mut names, code, message) in kinds {
         names.sort_unstable();
         for name in names {
-            sink.find(code, Place::path(name), message);
+            sink.find(code, Place::path(format!("{SCRATCH}/{kind}/{name}")), message);
         }
     }
 }

@@ -10,8 +10,10 @@
 //! ends nothing but itself. Where a document cannot be read, what it leads to is unknown: then there are no findings
 //! about orphans, and no closure digest.
 //!
-//! A check takes no lock. Beside a writer it may find missing what has been removed since the index was read: then it is
-//! to be run once more.
+//! **Beside writers.** A check takes no lock, and reads `index.json` once: what it tells is of that moment. Blobs that come
+//! later are orphans, which are notes, and temporary files of living writers are no findings. Where a folder does not hold
+//! what was named, the index is looked at again: what it does not lead to any more was taken away by right, and is a note
+//! (`blob-gone`); only what is still named is an error. A check of a [`Source`] has no index to look at again.
 //!
 //! Not done: signatures are not verified, registries are not asked for what their manifests do not name, and a `subject`
 //! is not followed.
@@ -51,6 +53,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod beside;
 mod blobs;
 mod closure;
 mod code;
@@ -171,7 +174,7 @@ pub fn content(source: &dyn Source, options: &Options, emit: &mut dyn FnMut(&Fin
     let target = Target { source, layout: None, options };
     let mut sink = Sink { emit, report: Report::default() };
     names::check(&entries, &mut sink);
-    let mut walk = walk::Walk::new(&target);
+    let mut walk = walk::Walk::new(&target, None);
     walk.roots(entries, &mut sink)?;
     finish(&target, walk, Vec::new(), sink)
 }
@@ -192,7 +195,8 @@ pub fn directory(
     let mut sink = Sink { emit, report: Report::default() };
     folder::parts(&layout, &mut sink)?;
     let index = names::read(&layout, &mut sink)?;
-    let mut walk = walk::Walk::new(&target);
+    let beside = beside::Beside::new(&layout, index.state);
+    let mut walk = walk::Walk::new(&target, Some(beside));
     walk.blind |= !index.whole;
     names::check(&index.entries, &mut sink);
     walk.roots(index.entries, &mut sink)?;

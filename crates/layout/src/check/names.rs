@@ -6,6 +6,7 @@ use transship_spec::annotations::is_ref_name;
 use transship_spec::{Digest, MediaType, json, quote};
 
 use super::{Code, Place, Sink, descriptor};
+use crate::dir::FileState;
 use crate::index::{Entry, Index};
 use crate::layout::INDEX;
 use crate::names::Names;
@@ -16,14 +17,16 @@ pub(super) struct Listed {
     pub(super) entries: Vec<Entry>,
     /// Whether that is all of them.
     pub(super) whole: bool,
+    /// The state of the file that was read.
+    pub(super) state: Option<FileState>,
 }
 
 /// Reads the index of a layout, entry by entry.
 pub(super) fn read(layout: &Layout, sink: &mut Sink<'_>) -> Result<Listed> {
-    let none = Listed { entries: Vec::new(), whole: false };
+    let none = Listed { entries: Vec::new(), whole: false, state: None };
     let place = Place::path(INDEX);
-    let index = match Index::load(&layout.0) {
-        Ok((index, _)) => index,
+    let (index, state) = match Index::load(&layout.0) {
+        Ok(loaded) => loaded,
         Err(error) => {
             let code = match &error {
                 Error::NotALayout { .. } => Code::IndexMissing,
@@ -38,7 +41,7 @@ pub(super) fn read(layout: &Layout, sink: &mut Sink<'_>) -> Result<Listed> {
         }
     };
     let whole = head(&index, &place, sink);
-    let mut listed = Listed { entries: Vec::with_capacity(index.len()), whole };
+    let mut listed = Listed { entries: Vec::with_capacity(index.len()), whole, state: Some(state) };
     for position in 0..index.len() {
         match index.entry(position) {
             Ok(entry) => listed.entries.push(entry),

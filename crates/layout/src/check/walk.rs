@@ -7,6 +7,7 @@ use std::sync::Arc;
 use transship_codec::Compression;
 use transship_spec::{Descriptor, Digest, Document, MediaType, Platform};
 
+use super::beside::Beside;
 use super::blobs::Outcome;
 use super::closure::Closure;
 use super::holes::{is_kept, kept_platforms};
@@ -66,6 +67,8 @@ pub(super) struct Visit {
 /// How far the check came.
 pub(super) struct Walk<'a> {
     pub(super) target: &'a Target<'a>,
+    /// The index that all this goes by, where others may change it.
+    beside: Option<Beside<'a>>,
     known: HashMap<Digest, Known>,
     /// Layers to decompress, and what must come out.
     pub(super) wanted: HashMap<Digest, Wanted>,
@@ -90,9 +93,10 @@ struct Tally {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(target: &'a Target<'a>) -> Self {
+    pub(super) fn new(target: &'a Target<'a>, beside: Option<Beside<'a>>) -> Self {
         Self {
             target,
+            beside,
             known: HashMap::new(),
             wanted: HashMap::new(),
             closure: Closure::default(),
@@ -180,7 +184,7 @@ impl<'a> Walk<'a> {
         match state {
             // Where it was allowed to be absent before, it may be needed here.
             State::Hole if !is_hole && !named.media_type.is_nondistributable() => {
-                self.missing(named, place, sink);
+                self.missing(named, place, sink)?;
             }
             State::Absent | State::Hole | State::Embedded => {}
             _ if size != named.size => {
@@ -232,7 +236,7 @@ impl<'a> Walk<'a> {
                 Ok((named.size, State::Hole))
             }
             Ok(None) => {
-                self.report_missing(named, place, sink);
+                self.report_missing(named, place, sink)?;
                 Ok((named.size, State::Absent))
             }
             Err(error) => {
@@ -242,17 +246,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn missing(&mut self, named: &Descriptor, place: &Place, sink: &mut Sink<'_>) {
+    fn missing(&mut self, named: &Descriptor, place: &Place, sink: &mut Sink<'_>) -> Result<()> {
         if let Some(known) = self.known.get_mut(&named.digest) {
             known.state = State::Absent;
         }
-        self.report_missing(named, place, sink);
+        self.report_missing(named, place, sink)
     }
 
-    fn report_missing(&mut self, named: &Descriptor, place: &Place, sink: &mut Sink<'_>) {
+    fn report_missing(&mut self, named: &Descriptor, place: &Place, sink: &mut Sink<'_>) -> Result<()> {
         self.tally.unread = true;
+        if let Some(beside) = &mut self.beside
+            && beside.took(&named.digest)?
+        {
+            sink.find(Code::BlobGone, place.clone(), format!("{} went meanwhile", named.digest));
+            return Ok(());
+        }
         sink.find(Code::BlobMissing, place.clone(), format!("{} is not there", named.digest));
         self.missing.push(named.bare());
+        Ok(())
     }
 
     /// Content that could not be read: a finding, or the end of the check where it is not the content's fault.
@@ -261,7 +272,7 @@ impl<'a> Walk<'a> {
         self.blind |= named.media_type.is_document();
         let (code, message) = fault(error)?;
         match code {
-            Code::BlobMissing => self.report_missing(named, place, sink),
+            Code::BlobMissing => self.report_missing(named, place, sink)?,
             Code::BlobCorrupt => {
                 self.corrupt.insert(named.digest.clone());
                 sink.find(code, self.file(&named.digest), message);
@@ -447,7 +458,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes note of what reading a blob has shown.
-    pub(super) fn done(&mut self, digest: &Digest, outcome: &Outcome, sink: &mut Sink<'_>) {
+    pub(super) fn done(&mut self, digest: &Digest, outcome: &Outcome, sink: &mut Sink<'_>) -> Result<()> {
         let (size, is_known) = match self.known.get(digest) {
             Some(known) => (known.size, true),
             None => (outcome.size, false),
@@ -462,11 +473,10 @@ impl<'a> Walk<'a> {
             let media_type =
                 self.known.get(digest).and_then(|known| self.closure.media_type(known.media_type));
             let named = media_type.cloned().unwrap_or(MediaType::OCTET_STREAM);
-            self.missing(&Descriptor::new(named, digest.clone(), size), &Place::digest(digest), sink);
-            return;
+            return self.missing(&Descriptor::new(named, digest.clone(), size), &Place::digest(digest), sink);
         }
         if outcome.vanished {
-            return;
+            return Ok(());
         }
         (self.tally.blobs, self.tally.bytes) = (self.tally.blobs + 1, self.tally.bytes + size);
         self.tally.trusted += u64::from(outcome.trusted);
@@ -483,6 +493,7 @@ impl<'a> Walk<'a> {
             }
             None => {}
         }
+        Ok(())
     }
 
     /// What can be said once all is read.

@@ -77,7 +77,7 @@ impl Draft {
             plan.entries.push(GcEntry { digest: root.descriptor.digest, name: root.name, why });
         }
         let partials = sweep::stale_partials(inner, &inventory, options, now, &mut plan);
-        plan.temporaries = crate::scratch::Scratch::new(inner).abandoned();
+        plan.temporaries = crate::scratch::Scratch::new(inner).count_abandoned();
         Ok(Self { index, state, dropped, inventory, marks, partials, plan })
     }
 }

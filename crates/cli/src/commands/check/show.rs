@@ -61,6 +61,9 @@ impl<'a> Shown<'a> {
         output.line(summary(report))?;
         match &report.closure {
             Some(closure) => output.line(format!("closure {closure}")),
+            None if self.codes.contains(&Code::BlobGone) => {
+                output.line("closure unknown: the layout changed while it was checked")
+            }
             None => output.line("closure unknown: not everything is there and right"),
         }
     }
