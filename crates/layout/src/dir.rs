@@ -70,6 +70,10 @@ impl FileState {
         self.kind == FileType::RegularFile
     }
 
+    pub(crate) fn is_link(&self) -> bool {
+        self.kind == FileType::Symlink
+    }
+
     pub(crate) fn is_same_inode(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -181,6 +185,11 @@ impl Dir {
     /// Gives the file at `path` below another folder a name here; where that is a link, what it leads to.
     pub(crate) fn link(&self, name: &str, from: &Self, path: &str) -> io::Result<()> {
         Ok(rustix::fs::linkat(&from.0, path, &self.0, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Makes a link here that leads to a path.
+    pub(crate) fn symlink(&self, name: &str, target: &Path) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, &self.0, name)?)
     }
 
     /// Moves something to another folder under its name, and fails where that is taken; where the system cannot promise

@@ -175,8 +175,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A blob of another layout cannot be a hard link here; its bytes can be had all the same.
-    #[error("no hard link to {} can be made: {}; with --link reflink or --link copy it works", path.display(), why_no_link(source))]
+    /// A blob of another layout cannot be a link here; its bytes can be had all the same.
+    #[error("no link to {} can be made: {}; with --link reflink or --link copy it works", path.display(), why_no_link(source))]
     Unlinkable {
         /// The source's blob.
         path: PathBuf,

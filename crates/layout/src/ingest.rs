@@ -40,7 +40,7 @@ pub struct Written {
     pub reused: bool,
     /// The file system shares its bytes with the source, so that none were moved.
     pub reflinked: bool,
-    /// It is the source's own file under another name, a hard link.
+    /// It is the source's own file: a hard link, or a symbolic one, leads to it.
     pub linked: bool,
 }
 
@@ -80,12 +80,14 @@ pub(crate) struct Whole {
     pub(crate) is_shared: bool,
     /// It is another layout's file, too: it may not be ours to open for writing later on.
     pub(crate) is_linked: bool,
+    /// It is a symbolic link, to a file in this state.
+    pub(crate) leads_to: Option<FileState>,
     named: bool,
 }
 
 impl Whole {
     pub(crate) fn new(folder: Arc<Dir>, name: String, digest: Digest, size: u64) -> Self {
-        Self { folder, name, digest, size, is_shared: false, is_linked: false, named: false }
+        Self { folder, name, digest, size, is_shared: false, is_linked: false, leads_to: None, named: false }
     }
 }
 
@@ -186,7 +188,7 @@ impl Ingest {
         if !self.inner().is_durable() {
             self.name(&mut whole)?;
         } else if size >= SMALL || whole.is_shared || whole.is_linked {
-            file.sync_data().map_err(|error| self.lost(error, &whole))?;
+            sync_content(file, &whole).map_err(|error| self.lost(error, &whole))?;
             self.name(&mut whole)?;
         } else {
             let full = {
@@ -257,7 +259,10 @@ impl Ingest {
         })?;
         // Renaming one name of a file to another of its names does nothing, and leaves both.
         whole.named = !whole.is_linked;
-        let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
+        let state = match whole.leads_to {
+            Some(target) => Some(target),
+            None => folder.state(&encoded).map_err(Error::storage("reading", &path))?,
+        };
         if let Some(state) = state {
             inner.stamps.note(&whole.digest, &state);
             self.rely(&whole.digest, state);
@@ -335,6 +340,22 @@ impl Ingest {
     fn lost(&self, error: io::Error, whole: &Whole) -> Error {
         let path = self.inner().at(&format!("{}/tmp/{}", crate::scratch::FOLDER, whole.name));
         self.inner().full(error, &path, "making durable")
+    }
+}
+
+/// Makes a blob's bytes durable. What a symbolic link leads to may lie where nothing is ever written, and need not be.
+fn sync_content(file: &File, whole: &Whole) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error)
+            if whole.leads_to.is_some()
+                && matches!(
+                    error.kind(),
+                    io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::InvalidInput
+                ) =>
+        {
+            Ok(())
+        }
+        other => other,
     }
 }
 

@@ -299,7 +299,7 @@ pub(crate) fn put(inner: &Inner, edit: &IndexEdit<'_>, before: FileState) -> Res
         out.flush()
     })?;
     let now = inner.root.state(INDEX).map_err(Error::storage("reading", inner.at(INDEX)))?;
-    if now.is_some_and(|now| now.kind == rustix::fs::FileType::Symlink) {
+    if now.is_some_and(|now| now.is_link()) {
         return Err(Error::Unsafe { path: inner.at(INDEX), what: "a link, which is never written through" });
     }
     if now != Some(before) {

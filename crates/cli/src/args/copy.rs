@@ -56,7 +56,8 @@ pub struct Copy {
     #[arg(long, help_heading = "What to call it")]
     pub(crate) force: bool,
     /// How blobs get from layout to layout: reflink shares blocks where the file system can, and else copies; hard makes
-    /// both the same file, so that whatever writes into one changes the other
+    /// both the same file, so that whatever writes into one changes the other; symlink makes links to the source's files,
+    /// which must stay where they are, and which only --links follow reads
     #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     pub(crate) link: Link,
     /// Print what would move, with bytes, and change nothing
@@ -93,8 +94,6 @@ pub(crate) enum Link {
     Reflink,
     Copy,
     Hard,
-    /// Known to be asked for, and refused.
-    #[value(hide = true)]
     Symlink,
 }
 

@@ -96,8 +96,8 @@ fn copy(
     let sources =
         sources.iter().map(|place| source(place, &dest, args, &runner)).collect::<Result<Vec<_>, _>>()?;
     let mut made = match &dest {
-        Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.layout_options())?),
-        Place::Layout { path, .. } => Some(Made::open(path, &args.layout_options())?),
+        Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.target_options())?),
+        Place::Layout { path, .. } => Some(Made::open(path, &args.target_options())?),
         Place::Archive { .. } | Place::Registry(_) => None,
     };
     let tar = Tar::open(&dest, &args.writing)?;
@@ -134,12 +134,27 @@ fn copy(
     }
     finish(args, &dest, &report, context, || descriptor_of(&requests, &runner))?;
     transfer::summarize(&report, begun.elapsed(), context);
+    if args.link == Link::Symlink && report.content.linked.count > 0 {
+        let text = format!(
+            "{} holds links to blobs of the source: read it with --links follow, and leave the source where it is",
+            dest.location()
+        );
+        context.progress.note(&text);
+    }
     ended(&report, context)
 }
 
 impl args::Copy {
     fn layout_options(&self) -> transship_layout::LayoutOptions {
         local::options(&self.reading, &self.writing)
+    }
+
+    /// Who asks for links out of a layout lets them be read there.
+    fn target_options(&self) -> transship_layout::LayoutOptions {
+        match self.link {
+            Link::Symlink => self.layout_options().links(transship_layout::Links::Follow),
+            _ => self.layout_options(),
+        }
     }
 }
 
@@ -176,14 +191,11 @@ fn check_link(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), 
     let is_layout = |place: &Place| matches!(place, Place::Layout { .. });
     match args.link {
         Link::Reflink | Link::Copy => Ok(()),
-        Link::Symlink => {
-            let text = "symbolic links to blobs are not made, since a layout with them is read only with --links follow";
-            Err(Failure::new(Kind::Unsupported, text).hint("--link reflink, hard and copy work"))
-        }
-        Link::Hard => match sources.iter().chain([dest]).find(|place| !is_layout(place)) {
+        Link::Hard | Link::Symlink => match sources.iter().chain([dest]).find(|place| !is_layout(place)) {
             None => Ok(()),
             Some(place) => {
-                Err(Failure::usage(format!("--link hard is for layouts, and {} is none", place.location())))
+                let way = if args.link == Link::Hard { "hard" } else { "symlink" };
+                Err(Failure::usage(format!("--link {way} is for layouts, and {} is none", place.location())))
             }
         },
     }
@@ -215,7 +227,8 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         link: match args.link {
             Link::Hard => transship_layout::Link::Hard,
             Link::Copy => transship_layout::Link::Copy,
-            Link::Reflink | Link::Symlink => transship_layout::Link::Reflink,
+            Link::Symlink => transship_layout::Link::Symbolic,
+            Link::Reflink => transship_layout::Link::Reflink,
         },
         fail_fast: args.fail_fast,
         events: Arc::new(Watched(context.progress.clone())),

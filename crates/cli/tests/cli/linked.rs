@@ -90,9 +90,49 @@ fn a_link_that_cannot_be_is_refused_by_name() {
     let sandbox = Sandbox::new();
     sandbox.artifact("from", "v1", "hello");
     let copy = |to: &'static str, way: &'static str| ["copy", "oci:from:v1", to, "--link", way];
-    sandbox.fails_saying(12, &copy("oci:to:v1", "symlink"), "--link reflink, hard and copy work");
-    sandbox.fails_saying(2, &copy("oci-archive:to.tar:v1", "hard"), "--link hard is for layouts");
-    sandbox.fails_saying(2, &copy("oci:to:v1", "soft"), "[possible values: reflink, copy, hard]");
+    for way in ["hard", "symlink"] {
+        sandbox.fails_saying(2, &copy("oci-archive:to.tar:v1", way), &format!("--link {way} is for layouts"));
+    }
+    sandbox.fails_saying(2, &copy("oci:to:v1", "soft"), "[possible values: reflink, copy, hard, symlink]");
+}
+
+#[test]
+fn symbolic_links_are_made_on_request_told_and_read_on_request() {
+    let sandbox = Sandbox::new();
+    sandbox.artifact("from", "v1", "hello");
+    let copy = ["copy", "oci:from:v1", "oci:to:v1", "--link", "symlink"];
+    let said = sandbox.run(&[&copy[..], &["--report", "report"]].concat());
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stderr.contains("read it with --links follow"), "{said:?}");
+    let report: serde_json::Value = serde_json::from_str(&sandbox.read("report")).unwrap();
+    assert_eq!(report["content"]["linked"]["count"], 2, "{report}");
+    let hello = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let target = sandbox.blob("from", hello).canonicalize().unwrap();
+    assert_eq!(fs::read_link(sandbox.blob("to", hello)).unwrap(), target);
+
+    // Manifests are files: names and digests are there without a flag.
+    assert_eq!(sandbox.ok(&["resolve", "oci:to:v1"]), sandbox.ok(&["resolve", "oci:from:v1"]));
+    let found = sandbox.run(&["check", "oci:to"]);
+    assert_eq!(found.code, 4, "{found:?}");
+    assert!(found.stdout.contains("file-unsafe") && found.stdout.contains("--links follow"), "{found:?}");
+    sandbox.ok(&["check", "oci:to", "--links", "follow"]);
+    sandbox.fails_saying(4, &["copy", "oci:to:v1", "oci:third:v1"], "--links follow");
+    sandbox.ok(&["copy", "oci:to:v1", "oci:third:v1", "--links", "follow"]);
+
+    let before = state(&sandbox.path("to/blobs"));
+    let again = sandbox.run(&copy);
+    assert!(again.stderr.contains("nothing moved") && !again.stderr.contains("note"), "{again:?}");
+    assert_eq!(state(&sandbox.path("to/blobs")), before);
+
+    fs::rename(sandbox.path("from"), sandbox.path("moved")).unwrap();
+    let lost = sandbox.run(&["check", "oci:to", "--links", "follow"]);
+    assert_eq!(lost.code, 4, "{lost:?}");
+    sandbox.ok(&["copy", "oci:moved:v1", "oci:to:v1", "--link", "symlink"]);
+    sandbox.ok(&["check", "oci:to", "--links", "follow"]);
+    sandbox.ok(&["untag", "oci:to", "v1"]);
+    sandbox.ok(&["gc", "oci:to", "--grace", "0s", "--untagged"]);
+    assert!(sandbox.blob("to", hello).symlink_metadata().is_err());
+    sandbox.ok(&["check", "oci:moved"]);
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {

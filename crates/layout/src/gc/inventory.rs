@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use transship_spec::Digest;
 
-use crate::dir::{Dir, FileState};
+use crate::dir::Dir;
 use crate::layout::{BLOBS, Inner};
 use crate::{Error, Result};
 
@@ -12,12 +12,13 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Blob {
     pub(super) digest: Digest,
+    /// What removing it frees; of a link, what it takes itself.
     pub(super) size: u64,
     /// When the file was last made, moved or written, in nanoseconds. Unlike the time of its content, nobody can set it.
     pub(super) changed: i64,
 }
 
-/// Every blob that is a regular file, by digest.
+/// Every blob by digest: a regular file, or a link in the place of one, of which only the link is ours.
 #[derive(Debug)]
 pub(super) struct Inventory {
     pub(super) blobs: Vec<Blob>,
@@ -55,7 +56,7 @@ impl Inventory {
                 None => None,
             };
             match (digest, state) {
-                (Some(digest), Some(state)) if state.is_file() => {
+                (Some(digest), Some(state)) if state.is_file() || state.is_link() => {
                     self.blobs.push(Blob { digest, size: state.size, changed: state.changed });
                 }
                 // It went while we looked.
@@ -74,7 +75,7 @@ impl Inventory {
 /// A folder of the layout itself; nothing is removed through a link.
 pub(super) fn own_folder(inner: &Inner, parent: &Dir, name: &str, shown: &str) -> Result<Dir> {
     parent.child(name).map_err(|error| match parent.state(name) {
-        Ok(Some(FileState { kind: rustix::fs::FileType::Symlink, .. })) => {
+        Ok(Some(state)) if state.is_link() => {
             Error::Unsafe { path: inner.at(shown), what: "a link, which is never written through" }
         }
         _ => Error::storage("reading", inner.at(shown))(error),

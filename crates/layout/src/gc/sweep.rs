@@ -184,7 +184,7 @@ impl Sweeper<'_> {
         self.open_folder(blob.digest.algorithm())?;
         let Some(folder) = self.folders.get(blob.digest.algorithm()) else { return Ok(false) };
         let state = folder.state(&encoded).map_err(Error::storage("reading", &path))?;
-        if !state.is_some_and(|state| state.is_file() && state.changed == blob.changed) {
+        if !state.is_some_and(|state| (state.is_file() || state.is_link()) && state.changed == blob.changed) {
             return Ok(false);
         }
         let moved = folder.rename(&encoded, &self.tmp, &aside_name(&blob.digest));

@@ -105,6 +105,138 @@ fn a_hard_link_leads_to_the_file_and_never_to_a_link_of_a_sandbox() {
     assert_eq!(inode(&to, &what), moved.metadata().unwrap().ino());
 }
 
+/// A layout that may hold links out of it.
+fn following() -> (tempfile::TempDir, Layout) {
+    let (folder, _) = layout();
+    let layout = Layout::options().links(Links::Follow).open(folder.path()).unwrap();
+    (folder, layout)
+}
+
+#[test]
+fn a_symbolic_link_on_request_leads_to_the_verified_file_and_is_read_on_request_only() {
+    for size in [10, LARGE] {
+        let ((_one, from), (_two, to)) = (layout(), following());
+        let what = holds(&from, size);
+        assert!(take(&to, &from, &what, Link::Symbolic).unwrap().linked);
+        let target = std::fs::read_link(blob(&to, &what)).unwrap();
+        assert_eq!(target, blob(&from, &what).canonicalize().unwrap());
+        assert_eq!(std::fs::read_dir(to.path().join("blobs/sha256")).unwrap().count(), 1);
+        assert!(!to.path().join(".transship/tmp").exists(), "nothing is left on the way");
+        std::io::copy(&mut to.open_blob(&what).unwrap(), &mut std::io::sink()).unwrap();
+        let error = Layout::options().open(to.path()).unwrap().open_blob(&what).unwrap_err();
+        assert!(error.to_string().contains("--links follow"), "{error}");
+        // Again there is nothing to do, by a stamp or by a hash.
+        for to in [&to, &to.reopen().unwrap()] {
+            assert!(take(to, &from, &what, Link::Symbolic).unwrap().reused);
+            assert_eq!(std::fs::read_link(blob(to, &what)).unwrap(), target);
+        }
+    }
+}
+
+#[test]
+fn a_symbolic_link_that_leads_nowhere_any_more_is_mended_by_the_next_copy() {
+    let ((folder, from), (_two, to)) = (layout(), following());
+    let what = holds(&from, LARGE);
+    take(&to, &from, &what, Link::Symbolic).unwrap();
+    let (_three, moved) = layout();
+    std::fs::remove_dir_all(moved.path().join("blobs")).unwrap();
+    std::fs::rename(folder.path().join("blobs"), moved.path().join("blobs")).unwrap();
+    let error = to.open_blob(&what).unwrap_err();
+    assert!(matches!(error, Error::MissingBlob { .. }), "{error}");
+    assert!(!to.has(&what).unwrap() && !to.begin().unwrap().reuse(&what).unwrap());
+    assert!(take(&to, &moved, &what, Link::Symbolic).unwrap().linked);
+    assert_eq!(std::fs::read_link(blob(&to, &what)).unwrap(), blob(&moved, &what).canonicalize().unwrap());
+    // What the source's file has become is found, and a file takes the link's place; the target is not written to.
+    std::fs::write(blob(&moved, &what), vec![8; LARGE]).unwrap();
+    assert!(matches!(take(&to, &moved, &what, Link::Symbolic), Err(Error::Content { .. })));
+    holds(&from, LARGE);
+    take(&to, &from, &what, Link::Copy).unwrap();
+    assert!(blob(&to, &what).symlink_metadata().unwrap().is_file());
+    assert_eq!(std::fs::read(blob(&moved, &what)).unwrap(), vec![8; LARGE]);
+}
+
+#[test]
+fn case_l20_a_symbolic_link_takes_the_place_of_what_is_there_and_nothing_is_written_through_it() {
+    let ((_one, from), (_two, to)) = (layout(), following());
+    let what = holds(&from, 10);
+    let path = blob(&to, &what);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let elsewhere = to.path().join("elsewhere");
+    symlink(&elsewhere, &path).unwrap();
+    assert!(take(&to, &from, &what, Link::Symbolic).unwrap().linked);
+    assert!(!elsewhere.exists());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "broken").unwrap();
+    assert!(take(&to, &from, &what, Link::Symbolic).unwrap().linked);
+    assert_eq!(std::fs::read(blob(&from, &what)).unwrap(), vec![7; 10]);
+
+    // It gets its name last: where that cannot be had, nothing is left.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let before = tree(to.path());
+    let error = take(&to, &from, &what, Link::Symbolic).unwrap_err();
+    assert!(matches!(error, Error::Unsafe { .. }), "{error}");
+    assert_eq!(tree(to.path()), before);
+}
+
+#[test]
+fn a_symbolic_link_leads_past_the_links_of_a_sandbox_and_never_to_itself() {
+    let ((folder, from), (_two, to)) = (layout(), following());
+    let what = holds(&from, 10);
+    let (path, moved) = (blob(&from, &what), folder.path().join("moved"));
+    std::fs::rename(&path, &moved).unwrap();
+    symlink(&moved, &path).unwrap();
+    let error = take(&to, &from, &what, Link::Symbolic).unwrap_err();
+    assert!(error.to_string().contains("--links follow"), "{error}");
+    let follow = Layout::options().links(Links::Follow).open(folder.path()).unwrap();
+    assert!(take(&to, &follow, &what, Link::Symbolic).unwrap().linked);
+    assert_eq!(std::fs::read_link(blob(&to, &what)).unwrap(), moved.canonicalize().unwrap());
+    // Round about, and into itself.
+    for to in [&follow, &to] {
+        assert!(take(&follow, to, &what, Link::Symbolic).unwrap().reused);
+    }
+    assert!(moved.symlink_metadata().unwrap().is_file());
+}
+
+#[test]
+fn a_layout_that_could_not_read_its_symbolic_links_takes_none() {
+    let ((_one, from), (_two, to)) = (layout(), layout());
+    let what = holds(&from, 10);
+    let before = tree(to.path());
+    let error = take(&to, &from, &what, Link::Symbolic).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported);
+    assert!(error.to_string().contains("--links follow"), "{error}");
+    assert_eq!(tree(to.path()), before);
+}
+
+#[test]
+fn garbage_that_is_a_symbolic_link_goes_without_what_it_leads_to() {
+    let ((_one, from), (_two, to)) = (layout(), following());
+    let what = holds(&from, LARGE);
+    take(&to, &from, &what, Link::Symbolic).unwrap();
+    let (kept, image) = {
+        let session = to.begin().unwrap();
+        let image = crate::support::manifest(&session, "kept", None);
+        session.commit(|index| index.set(&crate::support::short("v1"), &image)).unwrap();
+        let kept = to.read_document(&image).unwrap().children()[1].clone();
+        (kept, image)
+    };
+    let outside = from.path().join("outside");
+    std::fs::rename(blob(&to, &kept), &outside).unwrap();
+    symlink(&outside, blob(&to, &kept)).unwrap();
+    let done = to.gc(&crate::gc::at_once()).unwrap();
+    assert_eq!(done.blobs.iter().map(|(digest, _)| digest).collect::<Vec<_>>(), [&what.digest]);
+    assert!(done.blobs[0].1 < 4096, "a link frees what it takes itself");
+    assert!(blob(&to, &what).symlink_metadata().is_err());
+    assert_eq!(blob(&from, &what).metadata().unwrap().len(), LARGE as u64);
+    assert!(to.has(&kept).unwrap() && to.has(&image).unwrap());
+    // A link that leads nowhere goes, too.
+    take(&to, &from, &what, Link::Symbolic).unwrap();
+    std::fs::remove_file(blob(&from, &what)).unwrap();
+    assert_eq!(to.gc(&crate::gc::at_once()).unwrap().blobs.len(), 1);
+    assert!(blob(&to, &what).symlink_metadata().is_err());
+}
+
 #[test]
 fn a_copy_on_request_shares_nothing() {
     let ((_one, from), (_two, to)) = (layout(), layout());
@@ -133,6 +265,30 @@ pub(crate) fn hard_link_elsewhere(path: &Path) {
     assert!(said.contains("another file system") && said.contains("--link copy"), "{said}");
     assert_eq!(tree(to.path()), before);
     assert!(!take(&to, &from, &what, Link::Reflink).unwrap().reflinked);
+}
+
+#[test]
+fn a_symbolic_link_leads_to_media_that_may_only_be_read_on_another_file_system() {
+    in_a_namespace("symbolic link elsewhere");
+}
+
+pub(crate) fn symbolic_link_elsewhere(path: &Path) {
+    for name in ["from", "to"] {
+        std::fs::create_dir(path.join(name)).unwrap();
+    }
+    tmpfs(&path.join("from"), "mode=0755");
+    let from = Layout::options().create(path.join("from")).unwrap();
+    let what = holds(&from, LARGE);
+    rustix::mount::mount_remount(path.join("from"), rustix::mount::MountFlags::RDONLY, "").unwrap();
+    // By a path that depends on where one stands.
+    std::env::set_current_dir(path).unwrap();
+    let from = Layout::options().open_read_only("from").unwrap();
+    let to = Layout::options().links(Links::Follow).create("to").unwrap();
+    assert!(take(&to, &from, &what, Link::Symbolic).unwrap().linked);
+    let to = Layout::options().links(Links::Follow).open_read_only(path.join("to")).unwrap();
+    assert_eq!(std::fs::read_link(blob(&to, &what)).unwrap(), blob(&from, &what).canonicalize().unwrap());
+    std::env::set_current_dir("/").unwrap();
+    std::io::copy(&mut to.open_blob(&what).unwrap(), &mut std::io::sink()).unwrap();
 }
 
 /// Loop devices are root's alone: for anybody else the same is seen on the file system that is there, without blocks that

@@ -42,6 +42,7 @@ pub(crate) fn role(role: &str, path: &Path) {
         "denied" => denied(path),
         "few files" => few_files(path),
         "hard link elsewhere" => crate::linked::hard_link_elsewhere(path),
+        "symbolic link elsewhere" => crate::linked::symbolic_link_elsewhere(path),
         "reflinks" => crate::linked::reflinks(path),
         other => panic!("no such role: {other}"),
     }
