@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use transship_spec::{Kind, Platform, quote};
+use transship_spec::{Digest, Kind, Platform, quote};
 
 /// Why something could not be packed.
 ///
@@ -88,8 +88,27 @@ pub enum Error {
     /// What an image is to be built upon is no image, or not whole.
     #[error("the base image is not usable: {0}")]
     Base(String),
+    /// What is to be changed is not what it should be, or is not whole.
+    #[error("{0}")]
+    Image(String),
+    /// Part of an image or an index is not there.
+    #[error("there is no {what}; {have}")]
+    Missing {
+        /// Which.
+        what: String,
+        /// What there is.
+        have: String,
+    },
+    /// Two members of an index are for one platform, so that nobody would ever get the second (IMG-80).
+    #[error("{platform} is listed already, as {digest}; --replace puts the new one in its place")]
+    Listed {
+        /// The platform.
+        platform: String,
+        /// The member that is listed.
+        digest: Digest,
+    },
     /// What an image is to be built upon does not run on the platform wanted.
-    #[error("the base image is for {}, not for {wanted}", listed(available))]
+    #[error("the image is for {}, not for {wanted}", listed(available))]
     Platform {
         /// What was asked for.
         wanted: Box<Platform>,
@@ -130,10 +149,15 @@ impl Error {
             | Self::Reserved(_)
             | Self::Tar { .. }
             | Self::Truncated { .. }
-            | Self::Base(_) => Kind::Invalid,
-            Self::Input(_) | Self::Option { .. } | Self::Nothing(_) | Self::Title(_) => Kind::Usage,
+            | Self::Base(_)
+            | Self::Image(_) => Kind::Invalid,
+            Self::Input(_)
+            | Self::Option { .. }
+            | Self::Nothing(_)
+            | Self::Title(_)
+            | Self::Listed { .. } => Kind::Usage,
             Self::Decode { source, .. } | Self::Encode(source) => source.kind(),
-            Self::Platform { .. } => Kind::NotFound,
+            Self::Platform { .. } | Self::Missing { .. } => Kind::NotFound,
             Self::Limit { .. } => Kind::Limit,
             Self::Unsupported(_) => Kind::Unsupported,
             Self::Thread => Kind::Unexpected,

@@ -35,9 +35,11 @@ mod config;
 mod epoch;
 mod error;
 mod image;
+mod index;
 mod kinds;
 mod layer;
 pub mod mtree;
+mod origin;
 mod pipeline;
 mod tarball;
 mod walk;
@@ -49,8 +51,12 @@ pub use config::ConfigChanges;
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
 pub use image::{Image, ImageOptions, host_platform, pack_image};
+pub use index::{
+    IndexOptions, Indexed, Member, Removal, Take, add_to_index, create_index, remove_from_index,
+};
 pub use kinds::files::{File, Files, pack_files};
 pub use layer::{Layer, LayerOptions, Progress, pack_layer};
+pub use origin::Origin;
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use walk::Excludes;
 pub use warning::Warning;

@@ -49,6 +49,10 @@ pub enum Warning {
     ImageConfigType,
     /// Layers of the base image are not there, and were left out as asked.
     BaseLayersAbsent(u64),
+    /// Blobs are not there, and were left out.
+    BlobsAbsent(u64),
+    /// What was to be added to an index is listed there already.
+    ListedAlready(u64),
 }
 
 impl fmt::Display for Warning {
@@ -85,6 +89,12 @@ impl fmt::Display for Warning {
             ),
             Self::BaseLayersAbsent(count) => {
                 write!(f, "{count} layers of the base image are not there and were left out")
+            }
+            Self::BlobsAbsent(1) => f.write_str("a blob is not there and was left out"),
+            Self::BlobsAbsent(count) => write!(f, "{count} blobs are not there and were left out"),
+            Self::ListedAlready(1) => f.write_str("a member is listed already and was left as it is"),
+            Self::ListedAlready(count) => {
+                write!(f, "{count} members are listed already and were left as they are")
             }
         }
     }

@@ -30,6 +30,7 @@ mod oci;
 pub mod platform;
 mod reference;
 pub mod referrers;
+pub mod splice;
 
 pub use annotations::Annotations;
 pub use config::{History, ImageConfig, RuntimeConfig, chain_id};

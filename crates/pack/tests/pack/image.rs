@@ -300,7 +300,7 @@ fn img_80_of_an_index_the_member_for_the_platform_wanted_is_the_base() {
     assert_eq!(*base, members[1].descriptor.digest.to_string(), "the member, not the index");
     let error = pack(&place.to, "v2", &[place.tree("x")], &wanting("windows/amd64")).unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
-    assert_eq!(error.to_string(), "the base image is for linux/amd64, linux/arm/v7, not for windows/amd64");
+    assert_eq!(error.to_string(), "the image is for linux/amd64, linux/arm/v7, not for windows/amd64");
 }
 
 #[test]
