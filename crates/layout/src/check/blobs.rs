@@ -14,8 +14,10 @@ use super::{Code, Finding, Place, Sink, Target};
 use crate::blobs::{PIECE, blob_path};
 use crate::{Error, Result};
 
-/// Results that may wait for the one that comes before them, for each thread.
+/// Results that may wait to be taken, for each thread.
 const AHEAD: usize = 64;
+/// More threads than any disk has use for.
+const MAX_THREADS: usize = 256;
 
 /// What reading a blob has shown.
 #[derive(Debug, Default)]
@@ -38,18 +40,24 @@ pub(super) fn read(
     jobs: &[Digest],
     sink: &mut Sink<'_>,
 ) -> Result<()> {
-    let threads = target.options.threads().min(jobs.len()).max(1);
+    let threads = target.options.threads().min(jobs.len()).min(MAX_THREADS);
     let wanted = std::mem::take(&mut walk.wanted);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, receiver) = mpsc::sync_channel(threads * AHEAD);
     std::thread::scope(|scope| {
+        let mut started = 0;
         for _ in 0..threads {
             let sender = sender.clone();
             let shared = (&next, &stop);
             let wanted = &wanted;
-            scope.spawn(move || work(target, jobs, wanted, shared, &sender));
+            let work = move || work(target, jobs, wanted, shared, &sender);
+            // Where the system gives no more threads, those that there are do it.
+            started += usize::from(std::thread::Builder::new().spawn_scoped(scope, work).is_ok());
         }
         drop(sender);
+        if started == 0 {
+            return alone(target, walk, jobs, &wanted, sink);
+        }
         let (mut waiting, mut turn) = (BTreeMap::new(), 0);
         let mut result = Ok(());
         for (number, outcome) in receiver {
@@ -61,15 +69,35 @@ pub(super) fn read(
                 }
             }
             while let Some(outcome) = waiting.remove(&turn) {
-                outcome.findings.iter().for_each(|finding| sink.take(finding));
                 if let Some(digest) = jobs.get(turn) {
-                    result = result.and(walk.done(digest, &outcome, sink));
+                    result = result.and(settle(walk, digest, &outcome, sink));
                 }
                 turn += 1;
             }
         }
         result
     })
+}
+
+/// Reads all blobs on this thread.
+fn alone(
+    target: &Target<'_>,
+    walk: &mut Walk<'_>,
+    jobs: &[Digest],
+    wanted: &HashMap<Digest, Wanted>,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let mut piece = vec![0; PIECE];
+    for digest in jobs {
+        let outcome = one(target, digest, wanted.get(digest), &mut piece)?;
+        settle(walk, digest, &outcome, sink)?;
+    }
+    Ok(())
+}
+
+fn settle(walk: &mut Walk<'_>, digest: &Digest, outcome: &Outcome, sink: &mut Sink<'_>) -> Result<()> {
+    outcome.findings.iter().for_each(|finding| sink.take(finding));
+    walk.done(digest, outcome, sink)
 }
 
 type Message = (usize, Result<Outcome>);
@@ -113,7 +141,7 @@ fn one(target: &Target<'_>, digest: &Digest, wanted: Option<&Wanted>, piece: &mu
         outcome.findings.push(Finding::new(Code::DigestUnverifiable, place(), message));
         return Ok(outcome);
     }
-    if target.options.trust_stamps && is_vouched_for(target, digest)? {
+    if target.options.trust_stamps && is_vouched_for(target, digest) {
         return Ok(Outcome { trusted: true, ..outcome });
     }
     let named = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size);
@@ -131,10 +159,11 @@ fn one(target: &Target<'_>, digest: &Digest, wanted: Option<&Wanted>, piece: &mu
     }
 }
 
-fn is_vouched_for(target: &Target<'_>, digest: &Digest) -> Result<bool> {
-    let Some(layout) = target.layout else { return Ok(false) };
-    let opened = layout.0.read(&blob_path(digest))?;
-    Ok(opened.is_some_and(|opened| layout.0.stamps.vouch(&layout.0, digest, &opened.state)))
+fn is_vouched_for(target: &Target<'_>, digest: &Digest) -> bool {
+    let Some(layout) = target.layout else { return false };
+    // What cannot be opened is told when it is read.
+    let opened = layout.0.read(&blob_path(digest)).ok().flatten();
+    opened.is_some_and(|opened| layout.0.stamps.vouch(&layout.0, digest, &opened.state))
 }
 
 /// Reads to the end, where the reader tells whether the content was right.

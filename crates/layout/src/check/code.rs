@@ -100,6 +100,9 @@ codes! {
     FileUnsafe "file-unsafe" Error
         "a link that leads out, a FIFO, a device, a socket or a folder stands where a file should"
         "remove it; if it is a link that is meant, --links follow reads it";
+    FileUnreadable "file-unreadable" Error
+        "the marker, the index or a folder of blobs cannot be read"
+        "see to the disk or the rights, then check again";
     RootFileUnknown "root-file-unknown" Note
         "the layout's folder holds something that the specification does not name"
         "nothing: it is allowed";
@@ -181,9 +184,12 @@ codes! {
     EmptyDescriptorWrong "empty-descriptor-wrong" Error
         "a descriptor of the empty type names something else than {}"
         "build the document that holds the descriptor again";
-    UrlInvalid "url-invalid" Warning
-        "one of the `urls` is not an absolute http or https URL"
+    UrlInvalid "url-invalid" Error
+        "one of the `urls` is not an absolute URL"
         "leave it out, or correct it";
+    UrlScheme "url-scheme" Warning
+        "one of the `urls` is neither http nor https"
+        "leave it out, or name a place on the web";
     MediaTypeConflict "media-type-conflict" Note
         "one blob is named with several media types that mean different things"
         "nothing, if the bytes are meant to be both";
@@ -211,6 +217,9 @@ codes! {
     AnnotationReserved "annotation-reserved" Warning
         "an annotation lies beneath the prefix of the OCI without being defined there"
         "use a prefix of your own";
+    AnnotationKey "annotation-key" Note
+        "the key of an annotation has no domain in front"
+        "nothing, if nobody else uses the same word";
     AnnotationTime "annotation-time" Warning
         "org.opencontainers.image.created is not a time in the form of RFC 3339"
         "write it as 2025-01-31T12:00:00Z";

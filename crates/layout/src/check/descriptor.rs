@@ -69,8 +69,10 @@ pub(super) fn check(descriptor: &Descriptor, place: &Place, is_entry: bool, sink
     if media_type.is_document() && media_type.to_oci().is_some() {
         sink.find(Code::DockerMediaType, place.clone(), media_type.to_string());
     }
-    for (number, url) in urls.iter().enumerate().filter(|(_, url)| !is_web_url(url)) {
-        sink.find(Code::UrlInvalid, place.part(format!("urls[{number}]")), quote(url));
+    for (number, url) in urls.iter().enumerate() {
+        if let Some(code) = wrong_url(url) {
+            sink.find(code, place.part(format!("urls[{number}]")), quote(url));
+        }
     }
     annotations(notes, place, sink);
     if !is_entry && let Some(name) = notes.get(REF_NAME) {
@@ -89,6 +91,9 @@ pub(super) fn annotations(annotations: &Annotations, place: &Place, sink: &mut S
             place.part("annotations"),
             format!("{} is not defined", quote(key)),
         );
+    }
+    for key in annotations.keys().filter(|key| !key.contains('.')) {
+        sink.find(Code::AnnotationKey, place.part("annotations"), quote(key));
     }
     if let Some(created) = annotations.get(CREATED).filter(|created| !is_rfc3339(created)) {
         sink.find(Code::AnnotationTime, place.part("annotations"), quote(created));
@@ -116,12 +121,23 @@ pub(super) fn conflict(descriptor: &Descriptor, other: &MediaType) -> bool {
         && (one.is_document() || other.is_document() || one.is_layer() && other.is_layer())
 }
 
-/// Whether a text is an absolute URL of the web (IMG-34).
-fn is_web_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    host.is_some_and(|host| !host.is_empty())
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte))
+/// What is wrong with a URL, if anything is (IMG-34).
+fn wrong_url(text: &str) -> Option<Code> {
+    let is_word = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    let Some((scheme, rest)) = text.split_once(':').filter(|(scheme, _)| is_word(scheme)) else {
+        return Some(Code::UrlInvalid);
+    };
+    let is_web = ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web));
+    let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
+    let is_whole = if is_web { host.is_some_and(|host| !host.is_empty()) } else { !rest.is_empty() };
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+    match is_whole && is_plain {
+        false => Some(Code::UrlInvalid),
+        true => (!is_web).then_some(Code::UrlScheme),
+    }
 }
 
 #[cfg(test)]
@@ -130,13 +146,15 @@ mod tests {
 
     #[test]
     fn img_34_case_d14_urls_lead_to_the_web() {
-        for good in ["https://e.com/x", "http://e.com:80/?a=b%20c", "https://[::1]/"] {
-            assert!(is_web_url(good), "{good}");
+        for good in ["https://e.com/x", "HTTP://e.com:80/?a=b%20c", "https://[::1]/"] {
+            assert_eq!(wrong_url(good), None, "{good}");
         }
-        for bad in
-            ["value", "file:///etc/passwd", "https://", "https:///x", "https://e.com/a b", "ftp://e.com", ""]
+        for elsewhere in ["file:///etc/passwd", "ftp://e.com", "urn:x"] {
+            assert_eq!(wrong_url(elsewhere), Some(Code::UrlScheme), "{elsewhere}");
+        }
+        for bad in ["value", "/x", "https://", "https:x", "https:///x", "https://e.com/a b", "1a:b", "x:", ""]
         {
-            assert!(!is_web_url(bad), "{bad}");
+            assert_eq!(wrong_url(bad), Some(Code::UrlInvalid), "{bad}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 /// Looks at the marker, the folders, and what else lies in the root.
 pub(super) fn parts(layout: &Layout, sink: &mut Sink<'_>) -> Result<()> {
     let inner = &*layout.0;
-    marker(inner, sink)?;
+    marker(inner, sink);
     let names = inner.root.names().map_err(Error::storage("reading", &inner.path))?;
     let mut unknown = Vec::new();
     for name in names {
@@ -35,33 +35,38 @@ pub(super) fn parts(layout: &Layout, sink: &mut Sink<'_>) -> Result<()> {
 }
 
 /// The file `oci-layout` (IMG-02, IMG-03).
-fn marker(inner: &Inner, sink: &mut Sink<'_>) -> Result<()> {
+fn marker(inner: &Inner, sink: &mut Sink<'_>) {
     let place = Place::path(MARKER);
     let opened = match inner.read(MARKER) {
         Ok(Some(opened)) => opened,
         Ok(None) => {
             sink.find(Code::MarkerMissing, place, "it is not there");
-            return Ok(());
+            return;
         }
         Err(error @ Error::Unsafe { .. }) => {
             sink.find(Code::FileUnsafe, place, error.to_string());
-            return Ok(());
+            return;
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            sink.find(Code::FileUnreadable, place, error.to_string());
+            return;
+        }
     };
     let mut content = Vec::new();
     let reading = std::fs::File::from(opened.fd).take(MAX_MARKER + 1).read_to_end(&mut content);
-    reading.map_err(Error::storage("reading", inner.at(MARKER)))?;
+    if let Err(error) = reading.map_err(Error::storage("reading", inner.at(MARKER))) {
+        sink.find(Code::FileUnreadable, place, error.to_string());
+        return;
+    }
     if content.len() as u64 > MAX_MARKER {
         sink.find(Code::LimitExceeded, place, format!("it has more than {MAX_MARKER} bytes"));
-        return Ok(());
+        return;
     }
     match version(&content) {
         Ok(version) if version == "1.0.0" => {}
         Ok(version) => sink.find(Code::VersionUnknown, place, quote(&version)),
         Err(reason) => sink.find(Code::MarkerMalformed, place, reason),
     }
-    Ok(())
 }
 
 /// The version that a marker names, or what is wrong with it.
@@ -95,46 +100,74 @@ fn scratch(inner: &Inner, sink: &mut Sink<'_>) {
     }
 }
 
+/// The blobs that lie in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) digests: Vec<Digest>,
+    /// Whether some folder could not be read, so that there may be more.
+    pub(super) is_part: bool,
+}
+
+impl Listed {
+    fn is_unsafe(&mut self, path: &str, what: &str, sink: &mut Sink<'_>) {
+        self.is_part = true;
+        sink.find(Code::FileUnsafe, Place::path(path), format!("it is {what}"));
+    }
+
+    fn unreadable(&mut self, path: &str, error: &Error, sink: &mut Sink<'_>) {
+        self.is_part = true;
+        sink.find(Code::FileUnreadable, Place::path(path), error.to_string());
+    }
+}
+
 /// Lists the blobs that lie there by their digests, and reports all else that does.
-pub(super) fn blobs(layout: &Layout, sink: &mut Sink<'_>) -> Result<Vec<Digest>> {
+pub(super) fn blobs(layout: &Layout, sink: &mut Sink<'_>) -> Listed {
     let inner = &*layout.0;
-    let blobs = match inner.root.folder(BLOBS, inner.options.links) {
-        Ok(blobs) => blobs,
+    let mut listed = Listed::default();
+    let names = match inner.root.folder(BLOBS, inner.options.links) {
+        Ok(blobs) => sorted(inner, &blobs, BLOBS),
         Err(Refusal::Io(error)) if is_absence(&error) => {
-            sink.find(Code::BlobsMissing, Place::path(BLOBS), "it is not there");
-            return Ok(Vec::new());
+            sink.find(Code::BlobsMissing, Place::path(BLOBS), "there is no such folder");
+            return listed;
         }
         Err(Refusal::Unsafe(what)) => {
-            sink.find(Code::FileUnsafe, Place::path(BLOBS), format!("it is {what}"));
-            return Ok(Vec::new());
+            listed.is_unsafe(BLOBS, what, sink);
+            return listed;
         }
-        Err(refusal) => return Err(inner.refused(BLOBS, refusal)),
+        Err(refusal) => Err(inner.refused(BLOBS, refusal)),
     };
-    let mut listed = Vec::new();
-    let algorithms = sorted(inner, &blobs, BLOBS)?;
-    let upper: Vec<String> = algorithms.iter().filter(|name| is_upper(name)).cloned().collect();
-    clashes(BLOBS, &upper, |lower| algorithms.binary_search(lower).is_ok(), sink);
-    for name in algorithms {
+    let names = match names {
+        Ok(names) => names,
+        Err(error) => {
+            listed.unreadable(BLOBS, &error, sink);
+            return listed;
+        }
+    };
+    let upper: Vec<String> = names.iter().filter(|name| is_upper(name)).cloned().collect();
+    clashes(BLOBS, &upper, |lower| names.binary_search(lower).is_ok(), sink);
+    for name in names {
         let path = format!("{BLOBS}/{name}");
-        let is_algorithm =
-            Digest::parse(&format!("{name}:a")).is_ok() || name == "sha256" || name == "sha512";
         match inner.root.folder(&path, inner.options.links) {
-            Ok(folder) if is_algorithm || name == "blake3" => {
-                listed.extend(algorithm(inner, &folder, &name, sink)?);
-            }
+            Ok(folder) if is_algorithm(&name) => match algorithm(inner, &folder, &name, sink) {
+                Ok(digests) => listed.digests.extend(digests),
+                Err(error) => listed.unreadable(&path, &error, sink),
+            },
             Ok(_) => {
                 sink.find(Code::StrayFile, Place::path(path), "a folder that is named after no algorithm");
             }
-            Err(Refusal::Unsafe(what)) => {
-                sink.find(Code::FileUnsafe, Place::path(path), format!("it is {what}"));
-            }
+            Err(Refusal::Unsafe(what)) => listed.is_unsafe(&path, what, sink),
             Err(Refusal::Io(error)) if is_absence(&error) => {
                 sink.find(Code::StrayFile, Place::path(path), "no folder of blobs");
             }
-            Err(refusal) => return Err(inner.refused(&path, refusal)),
+            Err(refusal) => listed.unreadable(&path, &inner.refused(&path, refusal), sink),
         }
     }
-    Ok(listed)
+    listed
+}
+
+fn is_algorithm(name: &str) -> bool {
+    // Those that are registered are no algorithms with just any text.
+    matches!(name, "sha256" | "sha512" | "blake3") || Digest::parse(&format!("{name}:a")).is_ok()
 }
 
 /// The blobs of one algorithm. A million of them are kept as digests, and not by their names.

@@ -10,16 +10,19 @@ use super::tar::Tar;
 use super::{Code, Finding, Place};
 
 /// What a layer is to be.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wanted {
-    compression: Compression,
+    /// What descriptors say it is compressed with; one of them at least.
+    compressions: Vec<Compression>,
     /// The diff IDs that configs name, each with a manifest that says so; seldom more than one.
     diff_ids: Vec<(Digest, Digest)>,
 }
 
 impl Wanted {
-    pub(super) fn new(compression: Compression) -> Self {
-        Self { compression, diff_ids: Vec::new() }
+    pub(super) fn call(&mut self, compression: Compression) {
+        if !self.compressions.contains(&compression) {
+            self.compressions.push(compression);
+        }
     }
 
     pub(super) fn expect(&mut self, diff_id: &Digest, manifest: &Digest) {
@@ -43,21 +46,23 @@ pub(super) fn read(
     let find = |code, message: String| Finding::new(code, Place::digest(digest), message);
     let mut head = Vec::with_capacity(MAGIC_LEN);
     reader.by_ref().take(MAGIC_LEN as u64).read_to_end(&mut head)?;
-    let mut compression = wanted.compression;
-    match detect(&head).compression() {
-        Ok(found) if found == compression || head.is_empty() => {}
+    let mut wrong = |found: &str, compression| {
+        let message = format!("{found}, and its type says {compression}");
+        findings.push(find(Code::LayerCompression, message));
+    };
+    let compression = match detect(&head).compression() {
+        // Nothing at all is what it is said to be.
+        Ok(found) if head.is_empty() => wanted.compressions.first().copied().unwrap_or(found),
         Ok(found) => {
-            findings.push(find(
-                Code::LayerCompression,
-                format!("it is {found}, and its type says {compression}"),
-            ));
-            compression = found;
+            let others = wanted.compressions.iter().filter(|said| **said != found);
+            others.for_each(|said| wrong(&format!("it is {found}"), said));
+            found
         }
         Err(error) => {
-            findings.push(find(Code::LayerCompression, format!("{error}, and its type says {compression}")));
+            wanted.compressions.iter().for_each(|said| wrong(&error.to_string(), said));
             return drain(reader, piece).map(|()| findings);
         }
-    }
+    };
     let mut reader = Cursor::new(head).chain(reader);
     let mut decoder = match Decoder::new(&mut reader, compression, limits) {
         Ok(decoder) => decoder,

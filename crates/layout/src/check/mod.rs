@@ -200,8 +200,9 @@ pub fn directory(
     walk.blind |= !index.whole;
     names::check(&index.entries, &mut sink);
     walk.roots(index.entries, &mut sink)?;
-    let listed = folder::blobs(&layout, &mut sink)?;
-    finish(&target, walk, listed, sink)
+    let listed = folder::blobs(&layout, &mut sink);
+    walk.is_listed = !listed.is_part;
+    finish(&target, walk, listed.digests, sink)
 }
 
 /// Reads all blobs, those found in the folder and those that were named, and concludes.

@@ -34,6 +34,7 @@ pub(super) fn read(layout: &Layout, sink: &mut Sink<'_>) -> Result<Listed> {
                 | Error::Limit { .. } => Code::LimitExceeded,
                 Error::Malformed { .. } => Code::IndexMalformed,
                 Error::Unsafe { .. } => Code::FileUnsafe,
+                Error::Storage { .. } => Code::FileUnreadable,
                 _ => return Err(error),
             };
             sink.find(code, place, error.to_string());

@@ -2,15 +2,14 @@
 //! where it stands, and what is left to read is remembered in a few bytes a blob.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use transship_codec::Compression;
-use transship_spec::{Descriptor, Digest, Document, MediaType, Platform};
+use transship_spec::{Descriptor, Digest, Document, MediaType};
 
 use super::beside::Beside;
 use super::blobs::Outcome;
 use super::closure::Closure;
-use super::holes::{is_kept, kept_platforms};
+use super::holes::{self, Kept, is_kept};
 use super::layer::Wanted;
 use super::read::{fault, read_whole};
 use super::{Code, Place, Report, Sink, Target, config, descriptor, document};
@@ -58,7 +57,7 @@ pub(super) struct Visit {
     place: Place,
     depth: usize,
     /// The platforms that are kept of it, where not all are.
-    kept: Option<Arc<[Platform]>>,
+    kept: Option<Kept>,
     is_hole: bool,
     /// Whether an index other than `index.json` lists it.
     is_member: bool,
@@ -78,8 +77,13 @@ pub(super) struct Walk<'a> {
     corrupt: HashSet<Digest>,
     missing: Vec<Descriptor>,
     stack: Vec<Visit>,
+    /// Documents that may be absent, and what they lead to. They come last: what was left out in one place may be needed
+    /// in another, and a document is read once.
+    left_out: Vec<Visit>,
     /// Whether some document could not be read, so that what is reachable is not known.
     pub(super) blind: bool,
+    /// Whether all blobs that lie in the folder are known.
+    pub(super) is_listed: bool,
     tally: Tally,
 }
 
@@ -105,15 +109,18 @@ impl<'a> Walk<'a> {
             corrupt: HashSet::new(),
             missing: Vec::new(),
             stack: Vec::new(),
+            left_out: Vec::new(),
             blind: false,
+            is_listed: false,
             tally: Tally::default(),
         }
     }
 
     /// Follows the entries to everything that they lead to.
     pub(super) fn roots(&mut self, entries: Vec<Entry>, sink: &mut Sink<'_>) -> Result<()> {
+        let kept = if self.target.options.sparse { holes::of_roots(&entries) } else { HashMap::new() };
         for entry in entries {
-            let kept = self.target.options.sparse.then(|| kept_platforms(&entry.descriptor)).flatten();
+            let kept = kept.get(&entry.descriptor.digest).cloned();
             let place = Place::entry(entry.position);
             descriptor::check(&entry.descriptor, &place, true, sink);
             self.meet(
@@ -128,6 +135,12 @@ impl<'a> Walk<'a> {
                 sink,
             )?;
             while let Some(visit) = self.stack.pop() {
+                self.document(&visit, sink)?;
+            }
+        }
+        while let Some(visit) = self.left_out.pop() {
+            let known = self.known.get_mut(&visit.descriptor.digest);
+            if known.is_some_and(|known| !std::mem::replace(&mut known.is_document, true)) {
                 self.document(&visit, sink)?;
             }
         }
@@ -151,8 +164,10 @@ impl<'a> Walk<'a> {
                 match known.state {
                     State::Absent | State::Hole => self.blind |= known.state == State::Absent,
                     _ => {
-                        known.is_document = true;
-                        self.stack.push(visit);
+                        // Until it is read, it may turn out to be needed.
+                        known.is_document = !visit.is_hole;
+                        let stack = if visit.is_hole { &mut self.left_out } else { &mut self.stack };
+                        stack.push(visit);
                     }
                 }
                 Ok(())
@@ -186,6 +201,8 @@ impl<'a> Walk<'a> {
             State::Hole if !is_hole && !named.media_type.is_nondistributable() => {
                 self.missing(named, place, sink)?;
             }
+            // Whoever has only this descriptor cannot get at what another one embeds.
+            State::Embedded if named.data.is_none() => self.missing(named, place, sink)?,
             State::Absent | State::Hole | State::Embedded => {}
             _ if size != named.size => {
                 self.claims.push(Claim {
@@ -215,14 +232,14 @@ impl<'a> Walk<'a> {
                 if named.digest.is_verifiable() {
                     return Ok((size, State::Unread));
                 }
-                let message = format!("{} cannot be verified", named.digest.algorithm());
-                sink.find(Code::DigestUnverifiable, place.clone(), message);
+                self.unverifiable(&named.digest, place, sink);
                 (self.tally.blobs, self.tally.bytes) = (self.tally.blobs + 1, self.tally.bytes + size);
                 Ok((size, State::Right))
             }
             Ok(None) if named.embedded().is_ok_and(|data| data.is_some()) => {
                 let message = format!("{} is embedded, and there is no blob", named.digest);
                 sink.find(Code::BlobOnlyEmbedded, place.clone(), message);
+                self.unverifiable(&named.digest, place, sink);
                 Ok((named.size, State::Embedded))
             }
             Ok(None) if is_hole => {
@@ -243,6 +260,13 @@ impl<'a> Walk<'a> {
                 self.failed(named, place, error, sink)?;
                 Ok((named.size, State::Wrong))
             }
+        }
+    }
+
+    fn unverifiable(&self, digest: &Digest, place: &Place, sink: &mut Sink<'_>) {
+        if !digest.is_verifiable() {
+            let message = format!("{} cannot be verified", digest.algorithm());
+            sink.find(Code::DigestUnverifiable, place.clone(), message);
         }
     }
 
@@ -357,7 +381,7 @@ impl<'a> Walk<'a> {
                 if manifest.config.media_type.is_image_config()
                     && let Some(compression) = Compression::from_media_type(&layer.media_type)
                 {
-                    self.wanted.entry(layer.digest.clone()).or_insert_with(|| Wanted::new(compression));
+                    self.wanted.entry(layer.digest.clone()).or_default().call(compression);
                 }
             }
             return self.image(visit, &document, sink);
@@ -536,7 +560,7 @@ impl<'a> Walk<'a> {
             blobs,
             bytes,
             trusted,
-            orphans: (!self.blind && self.target.layout.is_some()).then_some(orphans),
+            orphans: (!self.blind && self.is_listed).then_some(orphans),
             closure: whole.then(|| self.closure.digest()),
             missing: self.missing,
             corrupt,

@@ -2,14 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
-use std::sync::Arc;
 
-use transship_spec::{Descriptor, Digest, Document, MediaType, Platform, referrers};
+use transship_spec::{Descriptor, Digest, Document, MediaType, referrers};
 
 use super::inventory::{Inventory, is_older};
 use super::{GcEntry, GcOptions, GcPlan, GcReason, sweep};
 use crate::blobs::blob_path;
-use crate::check::holes::{is_kept, kept_platforms};
+use crate::check::holes::{Kept, is_kept, kept_platforms};
 use crate::dir::FileState;
 use crate::index::Index;
 use crate::layout::INDEX;
@@ -124,7 +123,7 @@ struct Marker<'a> {
     /// … and those that are not in it: embedded ones, and ones behind links.
     followed_elsewhere: HashSet<Digest>,
     /// The platforms that are kept of indexes whose entries say so.
-    kept_platforms: HashMap<Digest, Arc<[Platform]>>,
+    kept_platforms: HashMap<Digest, Kept>,
     /// Weak entries that are not known to stay, by what they wait for.
     waiting: HashMap<Digest, Vec<usize>>,
     entries: Vec<Root>,

@@ -227,7 +227,7 @@ fn case_m7_a_doubling_graph_and_many_entries_take_linear_time() {
             entry.as_object_mut().unwrap().remove("annotations");
             for number in 0..24 {
                 let mut twin = entry.clone();
-                twin["annotations"] = json!({"twin": number.to_string()});
+                twin["annotations"] = json!({"test.twin": number.to_string()});
                 *entry = b.put_index(&[entry.clone(), twin]);
             }
         },

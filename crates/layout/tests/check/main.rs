@@ -9,3 +9,4 @@ mod broken;
 mod clean;
 mod faults;
 mod repair;
+mod unreadable;

@@ -1,10 +1,11 @@
 //! Faults of blobs and of the descriptors that name them.
 
 use serde_json::{Value, json};
+use transship_layout::check::KEPT_PLATFORMS;
 use transship_spec::Digest;
 
 use super::{Case, ZEROS, after, entry, fifo, flip, index, instead, layer, manifest};
-use crate::bench::{Bench, EMPTY, IMAGE, NAME, Recipe, TAR, blob};
+use crate::bench::{Bench, CONFIG, EMPTY, IMAGE, INDEX, NAME, Recipe, TAR, blob, tar};
 
 const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
@@ -72,6 +73,29 @@ pub(super) fn blobs() -> Vec<Case> {
             &["blob-only-embedded", "blob-orphan"],
         ),
         (
+            "a blob that is embedded in one descriptor, and named by another",
+            index(|b, index| {
+                let digest = Digest::sha256(b"secret").to_string();
+                let there =
+                    json!({"mediaType": "text/plain", "digest": digest, "size": 6, "data": "c2VjcmV0"});
+                let mut not = b.put("text/plain", "secret");
+                std::fs::remove_file(b.path(&blob(&digest))).unwrap();
+                not["annotations"] = json!({"a.b": "c"});
+                not["mediaType"] = "text/x-plain".into();
+                index["manifests"].as_array_mut().unwrap().extend([there, not]);
+            }),
+            &["blob-missing", "blob-only-embedded"],
+        ),
+        (
+            "embedded content that cannot be verified",
+            index(|_, index| {
+                let there =
+                    json!({"mediaType": "text/plain", "digest": "foo:abc", "size": 6, "data": "c2VjcmV0"});
+                index["manifests"].as_array_mut().unwrap().push(there);
+            }),
+            &["blob-only-embedded", "digest-unverifiable"],
+        ),
+        (
             "IMG-67 a blob of no bytes",
             manifest(|b, manifest| {
                 manifest["config"] = b.put("text/x-config", "config");
@@ -79,10 +103,50 @@ pub(super) fn blobs() -> Vec<Case> {
             }),
             &["blob-empty", "blob-orphan"],
         ),
+        ("a hole that is declared", declared(), &["hole-declared"]),
         (
-            "a hole that is declared",
-            Recipe { entry: hole, options: |options| options.sparse = true, ..Recipe::default() },
-            &["hole-declared"],
+            "a hole that another entry needs",
+            Recipe {
+                index: |_, index| {
+                    let mut arm = absent();
+                    arm["annotations"] = json!({NAME: "arm"});
+                    index["manifests"].as_array_mut().unwrap().push(arm);
+                },
+                ..declared()
+            },
+            &["blob-missing", "hole-declared"],
+        ),
+        (
+            "a hole below a manifest that is there, and that another entry needs",
+            Recipe {
+                index: |b, index| {
+                    // Its config was left out, and it was not.
+                    let mut config = b.put(CONFIG, "a config");
+                    std::fs::remove_file(b.path(&blob(config["digest"].as_str().unwrap()))).unwrap();
+                    config["size"] = 8.into();
+                    let text = json!({"schemaVersion": 2, "mediaType": IMAGE, "config": config,
+                        "layers": [b.put(TAR, tar(&[]))]});
+                    let mut arm = b.put(IMAGE, text.to_string());
+                    arm["platform"] = absent()["platform"].clone();
+                    let mut listed = b.put_index(std::slice::from_ref(&arm));
+                    listed["annotations"] = json!({KEPT_PLATFORMS: "linux/amd64"});
+                    *index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed, arm]});
+                },
+                ..declared()
+            },
+            &["blob-missing", "blob-orphan"],
+        ),
+        (
+            "a hole of an index that another entry needs whole",
+            Recipe {
+                index: |_, index| {
+                    let mut whole = index["manifests"][0].clone();
+                    whole["annotations"] = json!({NAME: "whole"});
+                    index["manifests"].as_array_mut().unwrap().push(whole);
+                },
+                ..declared()
+            },
+            &["blob-missing"],
         ),
         ("a hole, and nobody asked for holes", entry(hole), &["blob-missing"]),
         (
@@ -101,10 +165,18 @@ fn hole(bench: &Bench, entry: &mut Value) {
     let mut kept = entry.clone();
     kept.as_object_mut().unwrap().remove("annotations");
     kept["platform"] = json!({"os": "linux", "architecture": "amd64"});
+    *entry = bench.put_index(&[kept, absent()]);
+    entry["annotations"] = json!({NAME: "v1", KEPT_PLATFORMS: "linux/amd64"});
+}
+
+/// The member of that index that was left out.
+fn absent() -> Value {
     let platform = json!({"os": "linux", "architecture": "arm64"});
-    let absent = json!({"mediaType": IMAGE, "digest": ZEROS, "size": 300, "platform": platform});
-    *entry = bench.put_index(&[kept, absent]);
-    entry["annotations"] = json!({NAME: "v1", transship_layout::check::KEPT_PLATFORMS: "linux/amd64"});
+    json!({"mediaType": IMAGE, "digest": ZEROS, "size": 300, "platform": platform})
+}
+
+fn declared() -> Recipe {
+    Recipe { entry: hole, options: |options| options.sparse = true, ..Recipe::default() }
 }
 
 pub(super) fn descriptors() -> Vec<Case> {
@@ -126,7 +198,7 @@ pub(super) fn descriptors() -> Vec<Case> {
         (
             "D14 a URL of a file",
             layer(|_, layer| layer["urls"] = json!(["file:///etc/passwd"])),
-            &["url-invalid"],
+            &["url-scheme"],
         ),
         ("IMG-34 a URL that is none", layer(|_, layer| layer["urls"] = json!(["value"])), &["url-invalid"]),
         (
@@ -213,6 +285,11 @@ pub(super) fn descriptors() -> Vec<Case> {
                 manifest["annotations"] = json!({"org.opencontainers.image.mood": "good"});
             }),
             &["annotation-reserved"],
+        ),
+        (
+            "IMG-166 an annotation without a domain",
+            entry(|_, entry| entry["annotations"]["mood"] = "good".into()),
+            &["annotation-key"],
         ),
         (
             "IMG-169 a time that is none",

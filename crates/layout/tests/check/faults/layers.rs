@@ -4,7 +4,7 @@ use serde_json::json;
 use transship_spec::Digest;
 
 use super::{Case, layer, tarred};
-use crate::bench::{CONFIG, GZIP, Recipe, TAR, blob, gzip, tar};
+use crate::bench::{CONFIG, GZIP, IMAGE, Recipe, TAR, blob, gzip, tar};
 
 pub(super) fn layers() -> Vec<Case> {
     vec![
@@ -22,6 +22,19 @@ pub(super) fn layers() -> Vec<Case> {
             "IMG-110 a layer that is compressed",
             Recipe { stored: |tar| gzip(&tar), ..Recipe::default() },
             &["layer-compression"],
+        ),
+        (
+            "IMG-110 a layer that one manifest calls compressed, and another does not",
+            Recipe {
+                index: |b, index| {
+                    let path = b.path(&blob(index["manifests"][0]["digest"].as_str().unwrap()));
+                    let manifest = std::fs::read_to_string(path).unwrap();
+                    let other = b.put(IMAGE, manifest.replace(TAR, GZIP));
+                    index["manifests"].as_array_mut().unwrap().push(other);
+                },
+                ..Recipe::default()
+            },
+            &["layer-compression", "media-type-conflict"],
         ),
         (
             "a layer in xz",

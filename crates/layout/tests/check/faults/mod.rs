@@ -61,7 +61,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Moves a file away and puts something else in its place.
-pub(super) fn instead(path: &std::path::Path, put: impl FnOnce(&std::path::Path)) {
+pub(crate) fn instead(path: &std::path::Path, put: impl FnOnce(&std::path::Path)) {
     std::fs::remove_file(path).unwrap();
     put(path);
 }
