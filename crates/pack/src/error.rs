@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use transship_spec::{Digest, Kind, Platform, quote};
 
+use crate::mtree;
+
 /// Why something could not be packed.
 ///
 /// Paths are shown escaped and shortened, so that a hostile name can neither colour a terminal nor fill it.
@@ -27,6 +29,22 @@ pub enum Error {
         path: PathBuf,
         /// How.
         what: &'static str,
+    },
+    /// A specification of a tree breaks a rule of its language, or says what cannot be made.
+    #[error("{} is not a specification that can be followed: {flaw}", shown(path))]
+    Specification {
+        /// Which.
+        path: PathBuf,
+        /// Where in it, and why.
+        flaw: mtree::Flaw,
+    },
+    /// A file is not what was said of it.
+    #[error("{} is not what the specification says of it: {reason}", shown(path))]
+    Differs {
+        /// Which.
+        path: PathBuf,
+        /// In what.
+        reason: String,
     },
     /// A name that layers reserve for whiteouts (IMG-135).
     #[error(
@@ -146,6 +164,8 @@ impl Error {
         match self {
             Self::Read { source, .. } | Self::Write(source) => Kind::of_io(source),
             Self::Changed { .. }
+            | Self::Specification { .. }
+            | Self::Differs { .. }
             | Self::Reserved(_)
             | Self::Tar { .. }
             | Self::Truncated { .. }

@@ -1,8 +1,10 @@
-//! One layer: a folder or a tar, compressed and hashed in one pass.
+//! One layer: a folder, a specification of a tree, or a tar, compressed and hashed in one pass.
 //!
 //! Reading, hashing and compressing happen at the same time on threads of their own; every plain byte is hashed once for
 //! the diff ID and every stored byte once for the digest (law 5 of ARCHITECTURE.md). Where a layer is stored plain, both
 //! are one.
+//!
+//! A file that begins with `#mtree` is a specification, and becomes the layer that the tree it describes would.
 //!
 //! A tar that is given as an input is a layer as it is, byte for byte: a plain one is compressed as wanted, one that is
 //! compressed already is stored as it came, with the media type of its own compression. Both are read to their end, and
@@ -19,8 +21,10 @@ use transship_codec::{Compression, Decoder, Encoder, EncoderOptions, Limits, MAG
 use transship_layout::Session;
 use transship_spec::{Descriptor, Digest};
 
+use crate::mtree;
 use crate::pipeline::{self, Pieces};
-use crate::tarball::{Check, Flaw, Sink, TAR_RECIPE, TarOptions, write_tree};
+use crate::tarball::{Check, Flaw, Sink, TAR_RECIPE, TarOptions, write_entries, write_tree};
+use crate::tree::Specification;
 use crate::{Error, Warning};
 
 /// How inputs become layers. The default is a tar by [`TarOptions::default`], in gzip at its default level.
@@ -96,6 +100,8 @@ pub struct Layer {
     pub diff_id: Digest,
     /// Whether the layout had it already.
     pub reused: bool,
+    /// Whether its tar was made by the rules of the recipe; else it is the input's own.
+    pub by_recipe: bool,
     /// What could not be kept.
     pub warnings: Vec<Warning>,
 }
@@ -132,6 +138,7 @@ pub fn pack_layer(session: &Session, input: &Path, options: &LayerOptions) -> Re
         diff_id: encoded.diff_id.unwrap_or_else(|| descriptor.digest.clone()),
         descriptor,
         reused: written.reused,
+        by_recipe: encoded.by_recipe,
         warnings: encoded.warnings,
     })
 }
@@ -143,12 +150,15 @@ pub(crate) struct Encoded<W> {
     /// The digest of the plain tar; nothing where that is what was stored.
     pub(crate) diff_id: Option<Digest>,
     pub(crate) compression: Compression,
+    /// Whether the tar was made by the recipe.
+    pub(crate) by_recipe: bool,
     pub(crate) warnings: Vec<Warning>,
 }
 
 /// What an input turned out to be. Links to it are followed.
 enum Input {
     Folder,
+    Specification,
     Tar(File, Compression),
 }
 
@@ -166,6 +176,9 @@ impl Input {
             .read_to_end(&mut magic)
             .and_then(|_| file.rewind())
             .map_err(|error| Error::read(path, error))?;
+        if mtree::is_specification(&magic) {
+            return Ok(Self::Specification);
+        }
         let compression =
             detect(&magic).compression().map_err(|source| Error::Decode { path: path.to_owned(), source })?;
         Ok(Self::Tar(file, compression))
@@ -194,8 +207,13 @@ pub(crate) fn encode<W: Write + Send>(
     options: &LayerOptions,
     sink: W,
 ) -> Result<Encoded<W>, Error> {
+    let made = |encoded| Encoded { by_recipe: true, ..encoded };
     match Input::open(input)? {
-        Input::Folder => compress(options, sink, |pieces| write_tree(input, &options.tar, pieces)),
+        Input::Folder => compress(options, sink, |pieces| write_tree(input, &options.tar, pieces)).map(made),
+        Input::Specification => {
+            let mut tree = Specification::open(input, &options.tar)?;
+            compress(options, sink, |pieces| write_entries(&mut tree, pieces)).map(made)
+        }
         Input::Tar(file, Compression::None) => compress(options, sink, |pieces| {
             let mut check = TarCheck::new(input);
             pump(file, pieces, |bytes| check.update(bytes)).map_err(|problem| problem.at(input))?;
@@ -218,7 +236,7 @@ fn compress<W: Write>(
         encoder.write_all(bytes).map_err(encoding)
     })?;
     let sink = encoder.finish().map_err(|error| encoding(error.into()))?;
-    Ok(Encoded { sink, diff_id, compression, warnings })
+    Ok(Encoded { sink, diff_id, compression, by_recipe: false, warnings })
 }
 
 /// An error that came through an encoder: its own, or the sink's.
@@ -258,7 +276,7 @@ fn keep<W: Write + Send>(
         listener.advanced(bytes.len() as u64);
         Ok(())
     })?;
-    Ok(Encoded { sink, diff_id, compression, warnings })
+    Ok(Encoded { sink, diff_id, compression, by_recipe: false, warnings })
 }
 
 /// What is read from the file is written to the sink.

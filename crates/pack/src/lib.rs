@@ -32,6 +32,7 @@
 mod artifact;
 mod base;
 mod config;
+mod entry;
 mod epoch;
 mod error;
 mod image;
@@ -42,6 +43,7 @@ pub mod mtree;
 mod origin;
 mod pipeline;
 mod tarball;
+mod tree;
 mod walk;
 mod warning;
 
@@ -58,5 +60,6 @@ pub use kinds::files::{File, Files, pack_files};
 pub use layer::{Layer, LayerOptions, Progress, pack_layer};
 pub use origin::Origin;
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
+pub use tree::Metadata;
 pub use walk::Excludes;
 pub use warning::Warning;

@@ -34,6 +34,13 @@ pub enum Warning {
         /// The first file that has one.
         first: PathBuf,
     },
+    /// Access control lists and attributes that only root sees were left out: what reads layers does not agree on them.
+    PrivilegedAttributes {
+        /// How many.
+        count: u64,
+        /// The first file that has one.
+        first: PathBuf,
+    },
     /// A tar goes on after its end mark; most readers never see that, yet the diff ID covers it.
     AfterEnd {
         /// Which tar.
@@ -68,6 +75,13 @@ impl fmt::Display for Warning {
                 write!(
                     f,
                     "{count} extended attributes have a name with = and were left out, first of {}",
+                    shown(first)
+                )
+            }
+            Self::PrivilegedAttributes { count, first } => {
+                write!(
+                    f,
+                    "{count} access control lists and trusted attributes were left out, first of {}",
                     shown(first)
                 )
             }

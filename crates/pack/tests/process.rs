@@ -34,8 +34,10 @@ fn law_8_neither_umask_nor_current_folder_change_a_layout() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     fs::create_dir_all(tree.join("d")).unwrap();
-    for (file, mode) in [("a", 0o600), ("d/b", 0o777)] {
-        fs::write(tree.join(file), file).unwrap();
+    for (file, mode) in [("d", 0o755), ("a", 0o600), ("d/b", 0o777)] {
+        if file != "d" {
+            fs::write(tree.join(file), file).unwrap();
+        }
         fs::set_permissions(tree.join(file), fs::Permissions::from_mode(mode)).unwrap();
     }
     let name = Name::short("v1").unwrap();
@@ -55,6 +57,17 @@ fn law_8_neither_umask_nor_current_folder_change_a_layout() {
         rustix::process::umask(before);
         snapshots.push(snapshot(&out));
     }
+    let specification = folder.path().join("tree.mtree");
+    std::fs::write(
+        &specification,
+        "#mtree\n./a content=tree/a\nd type=dir mode=0755\nb content=tree/d/b\n..\n",
+    )
+    .unwrap();
+    std::env::set_current_dir(folder.path()).unwrap();
+    let layout = Layout::options().build(folder.path().join("out-described")).unwrap();
+    pack_image(&layout, Some(&name), &[&specification], &ImageOptions::default()).unwrap();
+    layout.finish().unwrap();
+    snapshots.push(snapshot(&folder.path().join("out-described")));
     std::env::set_current_dir("/").unwrap();
     assert!(snapshots.iter().all(|one| *one == snapshots[0]), "{snapshots:#?}");
 }

@@ -21,10 +21,13 @@ pub enum PackCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     transship pack image ./rootfs --to oci:out:v1\n  \
-    transship pack image ./rootfs --entrypoint /bin/app --to docker://localhost:5000/team/app:v1\n\n\
+    transship pack image ./rootfs --entrypoint /bin/app --to docker://localhost:5000/team/app:v1\n  \
+    transship pack image rootfs.mtree --to oci:out:v2\n\n\
     The same input and options give the same bytes: times are zero and owners 0:0 unless told otherwise. --mtime zero \
     breaks caches that compare times of files (Python's .pyc, ETags of web servers, make); --mtime clamp keeps times up \
-    to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte. A GLOB without a slash is a name at any depth (*.pyc), one \
+    to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte. A file that begins with #mtree describes a tree, whose \
+    content=PATH are files as seen from the current directory; what it or --metadata says goes before --owner, --mode and \
+    --mtime. A GLOB without a slash is a name at any depth (*.pyc), one \
     with a slash a path from the top of the directory (/build). A layout that is not there is made.")]
 pub struct PackImage {
     #[command(flatten)]
@@ -46,7 +49,7 @@ pub struct PackImage {
 /// What an image is made of.
 #[derive(Debug, Args)]
 pub(crate) struct ImageInputs {
-    /// Directories and tars (plain, gzip or zstd), each a layer
+    /// Directories, tars (plain, gzip or zstd) and mtree specifications, each a layer
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
     /// Where to put it: a layout or an archive (made if it is not there), or a registry
@@ -100,6 +103,9 @@ pub(crate) struct Tree {
     /// Pack what links lead to
     #[arg(long)]
     pub(crate) dereference: bool,
+    /// Take owners, modes, times, attributes and devices from what FILE says of paths in the directory (mtree)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metadata: Option<PathBuf>,
     /// Leave out what matches GLOB
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,

@@ -32,6 +32,7 @@ const ORDER: &[&str] = &[
 fn every_example_works_as_it_stands() {
     let (sandbox, registry) = (Sandbox::new(), guarded("alice", "wonder"));
     sandbox.write("rootfs/bin/app", "#!/bin/sh\n");
+    sandbox.write("rootfs.mtree", "#mtree\n./bin/app mode=0755 content=rootfs/bin/app\n");
     sandbox.write("sbom.json", "{}");
     sandbox.write("README.md", "# read me\n");
     sandbox.write("layer.tar", "anything");

@@ -164,6 +164,39 @@ fn excludes_and_compression_and_recipes_are_kept_to() {
 }
 
 #[test]
+fn law_8_a_specification_and_metadata_say_what_a_directory_cannot() {
+    let sandbox = tree();
+    let pack = |arguments: &[&str], to: &str| {
+        let arguments = [&["pack", "image", "--format", "json", "--to", to][..], arguments].concat();
+        serde_json::from_str::<Value>(&sandbox.ok(&arguments)).unwrap()
+    };
+    sandbox
+        .write("says", "#mtree\n./bin/app uid=7 mode=04755 time=5\n./bin/null type=char device=native,1,3\n");
+    let described = pack(&["rootfs", "--exclude", "var", "--metadata", "says"], "oci:out:described");
+    sandbox.write(
+        "tree.mtree",
+        "#mtree\n/set mode=0755\nbin/ type=dir\netc/ type=dir\n./etc/motd mode=0644 content=rootfs/etc/motd\n\
+         ./bin/app uid=7 mode=04755 time=5 content=rootfs/bin/app\n./bin/link type=link link=app\n\
+         ./bin/null type=char mode=0644 device=native,1,3\n",
+    );
+    let whole = pack(&["tree.mtree"], "oci:out:whole");
+    assert_eq!(described["layers"][0]["diffId"], whole["layers"][0]["diffId"]);
+    assert!(whole["layers"][0]["recipe"].as_str().unwrap().starts_with("transship-tar-1+gzip"));
+    let image = ["pack", "image", "--to", "oci:out:no"];
+    sandbox.fails_saying(
+        2,
+        &[&image[..], &["rootfs", "rootfs", "--metadata", "says"]].concat(),
+        "one directory",
+    );
+    sandbox.write("bad", "#mtree\n./bin/app mod=0755\n");
+    let bad = [&image[..], &["rootfs", "--metadata", "bad"]].concat();
+    sandbox.fails_saying(4, &bad, "line 2, column 11");
+    sandbox.write("lost", "#mtree\n./bin/none uid=1\n");
+    sandbox.fails_saying(4, &[&image[..], &["rootfs", "--metadata", "lost"]].concat(), "say optional");
+    sandbox.fails_saying(4, &[&image[..], &["bad"]].concat(), "not known");
+}
+
+#[test]
 fn files_become_an_artifact_and_may_refer_to_something() {
     let sandbox = tree();
     let image = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1"]);

@@ -79,7 +79,7 @@ impl Entry {
 }
 
 /// The type of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Type {
     Block,

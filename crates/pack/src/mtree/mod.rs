@@ -37,3 +37,8 @@ pub const HEADER: &[u8] = b"#mtree\n";
 pub const MAX_ENTRIES: usize = 1 << 20;
 /// How many bytes a line may have, with those that it goes on with.
 pub const MAX_LINE: usize = 2 << 20;
+
+/// Whether these first bytes of a file say that it is a specification.
+pub(crate) fn is_specification(start: &[u8]) -> bool {
+    start.starts_with(b"#mtree")
+}

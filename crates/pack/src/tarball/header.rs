@@ -9,7 +9,7 @@
 //! - PAX records are sorted by keyword. Their own header has the name `PaxHeaders.0`, mode 0644, owner 0:0, time 0.
 //! - Never what only GNU tar knows: no base-256 numbers, no `././@LongLink`, no sparse files.
 
-use crate::walk::Attributes;
+use crate::entry::Attributes;
 
 pub(crate) const BLOCK: usize = 512;
 /// What Go's `archive/tar`, and so most of the container world, reads at most.

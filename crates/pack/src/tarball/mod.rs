@@ -1,6 +1,6 @@
 //! The tar of a folder, the same bytes for the same files every time (design: ARCHITECTURE.md, "Determinism").
 //!
-//! The rules are frozen under the name [`TAR_RECIPE`]: which entries there are and in what order ([`crate::walk`]), how
+//! The rules are frozen under the name [`TAR_RECIPE`]: which entries there are and in what order ([`crate::entry`]), how
 //! one is written (`header`), and these:
 //! - An entry for everything but the top itself, and for sockets, which no tar can hold. Folders end in a slash.
 //! - Owners are numbers, users and groups have no names. Times are whole seconds. Symbolic links have mode 0777.
@@ -13,6 +13,7 @@ mod header;
 mod options;
 #[expect(dead_code, reason = "unpacking and normalizing are to read by it")]
 pub(crate) mod read;
+mod rules;
 mod sink;
 
 use std::io::{self, Read, Write};
@@ -21,9 +22,11 @@ use std::path::{Path, PathBuf};
 pub(crate) use check::{Check, Flaw};
 use header::{BLOCK, Header, Kind, Unsayable};
 pub use options::{ModeRule, MtimeRule, Owner, TarOptions};
+pub(crate) use rules::Rules;
 pub(crate) use sink::{Buffered, Sink};
 
-use crate::walk::{Attributes, Entry, Options, Walk, What};
+use crate::entry::{Entries, Entry, What};
+use crate::tree::Tree;
 use crate::{Error, Warning};
 
 /// The name of the rules by which folders become tars. Other rules would have another name.
@@ -62,35 +65,48 @@ pub(crate) fn write_tree(
     options: &TarOptions,
     sink: &mut impl Sink,
 ) -> Result<Vec<Warning>, Error> {
-    let mut walk = Walk::new(
-        folder,
-        Options {
-            excludes: &options.excludes,
-            dereference: options.dereference,
-            hard_links: options.hard_links,
-            prefix: &options.prefix,
-        },
-    );
-    let mut tar = Tar { options, sink, scratch: Vec::new(), flattened: 0 };
-    while let Some(entry) = walk.next()? {
-        let outcome = tar.entry(entry);
-        outcome.map_err(|problem| problem.at(|| walk.on_disk()))?;
-    }
-    tar.sink.put(&[0; 2 * BLOCK]).map_err(Error::Write)?;
-    Ok(tar.warnings(walk))
+    write_entries(&mut Tree::new(folder, options), sink)
 }
 
-struct Tar<'a, S> {
-    options: &'a TarOptions,
-    sink: &'a mut S,
-    scratch: Vec<u8>,
-    flattened: u64,
+/// Writes the tar of all entries, and says what could not be kept.
+pub(crate) fn write_entries(entries: &mut impl Entries, sink: &mut impl Sink) -> Result<Vec<Warning>, Error> {
+    let mut scratch = Vec::new();
+    while let Some(entry) = entries.next()? {
+        write_entry(entry, &mut scratch, sink)?;
+    }
+    sink.put(&[0; 2 * BLOCK]).map_err(Error::Write)?;
+    Ok(entries.warnings())
+}
+
+fn write_entry(mut entry: Entry, scratch: &mut Vec<u8>, sink: &mut impl Sink) -> Result<(), Error> {
+    let kind = match &entry.what {
+        What::File(_) => Kind::File,
+        What::Folder => Kind::Folder,
+        What::Symlink(target) => Kind::Symlink(target),
+        What::HardLink(first) => Kind::HardLink(first),
+        What::CharDevice => Kind::CharDevice,
+        What::BlockDevice => Kind::BlockDevice,
+        What::Fifo => Kind::Fifo,
+    };
+    let attributes = entry.attributes;
+    let header = Header { path: &entry.path, kind, attributes, xattrs: &entry.xattrs };
+    scratch.clear();
+    header.encode(scratch).map_err(|unsayable| Problem::Unsayable(unsayable).at(|| entry.place()))?;
+    sink.put(scratch).map_err(Error::Write)?;
+    if let What::File(content) = &mut entry.what {
+        let written =
+            copy(content, attributes.size, sink).and_then(|()| content.finish().map_err(Problem::Differs));
+        written.map_err(|problem| problem.at(|| entry.place()))?;
+    }
+    Ok(())
 }
 
 /// What went wrong with an entry whose path is known elsewhere.
 enum Problem {
     Read(io::Error),
     Changed(&'static str),
+    /// It is not what it was said to be.
+    Differs(transship_spec::Error),
     Unsayable(Unsayable),
     Write(io::Error),
 }
@@ -100,6 +116,7 @@ impl Problem {
         match self {
             Self::Read(source) => Error::Read { path: path(), source },
             Self::Changed(what) => Error::Changed { path: path(), what },
+            Self::Differs(error) => Error::Differs { path: path(), reason: error.to_string() },
             Self::Write(source) => Error::Write(source),
             Self::Unsayable(Unsayable::TooLarge) => Error::Limit {
                 path: path(),
@@ -110,62 +127,6 @@ impl Problem {
                 Error::Unsupported(format!("the numbers of the device {}", crate::error::shown(&path())))
             }
         }
-    }
-}
-
-impl<S: Sink> Tar<'_, S> {
-    fn entry(&mut self, entry: Entry<'_>) -> Result<(), Problem> {
-        let attributes = self.apply_rules(entry.attributes, &entry.what);
-        let kind = match &entry.what {
-            What::File(_) => Kind::File,
-            What::Folder => Kind::Folder,
-            What::Symlink(target) => Kind::Symlink(target),
-            What::HardLink(first) => Kind::HardLink(first),
-            What::CharDevice => Kind::CharDevice,
-            What::BlockDevice => Kind::BlockDevice,
-            What::Fifo => Kind::Fifo,
-        };
-        let header = Header { path: entry.path, kind, attributes, xattrs: entry.xattrs };
-        self.scratch.clear();
-        header.encode(&mut self.scratch).map_err(Problem::Unsayable)?;
-        self.sink.put(&self.scratch).map_err(Problem::Write)?;
-        if let What::File(mut file) = entry.what {
-            copy(&mut file, attributes.size, self.sink)?;
-        }
-        Ok(())
-    }
-
-    fn apply_rules(&mut self, found: Attributes, what: &What) -> Attributes {
-        let (uid, gid) = match self.options.owner {
-            Owner::Keep => (found.uid, found.gid),
-            Owner::Fixed { uid, gid } => (uid, gid),
-        };
-        self.flattened += u64::from((uid, gid) != (found.uid, found.gid));
-        let mode = match (what, self.options.mode) {
-            (What::Symlink(_), _) => 0o777,
-            (What::Folder, ModeRule::Normal) => 0o755,
-            (What::File(_) | What::HardLink(_), ModeRule::Normal) if found.mode & 0o111 != 0 => 0o755,
-            (_, ModeRule::Normal) => 0o644,
-            (_, ModeRule::Keep) => found.mode,
-        };
-        let mtime = match self.options.mtime {
-            MtimeRule::Zero => 0,
-            MtimeRule::Clamp(latest) => found.mtime.min(latest),
-            MtimeRule::Keep => found.mtime,
-        };
-        Attributes { mode, uid, gid, mtime, ..found }
-    }
-
-    fn warnings(self, walk: Walk<'_>) -> Vec<Warning> {
-        let written = match self.options.owner {
-            Owner::Fixed { uid, gid } if self.flattened > 0 => Some((uid, gid)),
-            _ => None,
-        };
-        let count = self.flattened;
-        let flattened = written.map(|written| Warning::OwnersFlattened { count, written });
-        let sockets = walk.sockets.map(|(count, first)| Warning::Sockets { count, first });
-        let attributes = walk.unsayable.map(|(count, first)| Warning::Attributes { count, first });
-        [sockets, flattened, attributes].into_iter().flatten().collect()
     }
 }
 

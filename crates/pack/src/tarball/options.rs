@@ -1,6 +1,6 @@
 //! What of a folder goes into its tar, and how.
 
-use crate::Excludes;
+use crate::{Excludes, Metadata};
 
 /// How a folder becomes a tar. The default gives the same bytes on every machine.
 ///
@@ -25,6 +25,8 @@ pub struct TarOptions {
     pub dereference: bool,
     /// Whether another name of a file already written is a hard link to it; else its content is written again.
     pub hard_links: bool,
+    /// What the folder cannot tell of its files.
+    pub metadata: Option<Metadata>,
     /// A folder in the tar that everything lies in, without a slash at its end; it is an entry with the attributes of
     /// the folder packed. Empty for none.
     pub prefix: String,
@@ -39,6 +41,7 @@ impl Default for TarOptions {
             excludes: Excludes::default(),
             dereference: false,
             hard_links: true,
+            metadata: None,
             prefix: String::new(),
         }
     }

@@ -1,39 +1,11 @@
-//! What a layer keeps of a file beside its content: mode, owner, time, device, and some extended attributes.
+//! The extended attributes that a layer keeps of a file.
 
 use rustix::fd::AsFd;
-use rustix::fs::{Stat, fgetxattr, flistxattr, flistxattr_query};
+use rustix::fs::{fgetxattr, flistxattr, flistxattr_query};
 use rustix::io::Errno;
 
 /// The most that Linux gives for the names or for one value.
 const MAX_XATTR: usize = 64 << 10;
-
-/// What `stat` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Attributes {
-    /// The twelve bits of permission.
-    pub(crate) mode: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    /// Bytes, where it is a regular file.
-    pub(crate) size: u64,
-    /// Whole seconds since 1970.
-    pub(crate) mtime: i64,
-    /// Which device it stands for: major and minor number.
-    pub(crate) device: (u32, u32),
-}
-
-impl Attributes {
-    pub(crate) fn of(stat: &Stat) -> Self {
-        Self {
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            mtime: stat.st_mtime,
-            device: (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)),
-        }
-    }
-}
 
 /// The extended attributes of the file at hand, with room that is used again.
 #[derive(Default)]
@@ -42,9 +14,18 @@ pub(super) struct Xattrs {
     room: Vec<u8>,
 }
 
+/// How many were left out that are not the host's own.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// A PAX record ends its keyword at the first `=`.
+    pub(super) unsayable: u64,
+    /// Access control lists, and attributes that only root sees.
+    pub(super) privileged: u64,
+}
+
 impl Xattrs {
-    pub(super) fn kept(&self) -> &[(Vec<u8>, Vec<u8>)] {
-        &self.kept
+    pub(super) fn take(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        std::mem::take(&mut self.kept)
     }
 
     pub(super) fn clear(&mut self) {
@@ -52,20 +33,25 @@ impl Xattrs {
     }
 
     /// Reads those that a layer keeps, sorted by name. Where the file system has none, there are none.
-    ///
-    /// Says how many had to be left out: a PAX record ends its keyword at the first `=`.
-    pub(super) fn read(&mut self, file: impl AsFd) -> Result<u64, Errno> {
+    pub(super) fn read(&mut self, file: impl AsFd) -> Result<Left, Errno> {
         self.kept.clear();
+        let mut left = Left::default();
         match flistxattr_query(&file) {
-            Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(0),
+            Ok(0) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(left),
             Ok(_) => {}
             Err(error) => return Err(error),
         }
         self.room.resize(MAX_XATTR, 0);
         let len = flistxattr(&file, &mut self.room[..])?;
-        let names = self.room[..len].split(|byte| *byte == 0).filter(|name| is_kept(name));
-        let (unsayable, names): (Vec<_>, Vec<_>) =
-            names.map(<[u8]>::to_vec).partition(|name| name.contains(&b'='));
+        let mut names = Vec::new();
+        for name in self.room[..len].split(|byte| *byte == 0) {
+            match fate(name) {
+                Fate::Kept if name.contains(&b'=') => left.unsayable += 1,
+                Fate::Kept => names.push(name.to_vec()),
+                Fate::Privileged => left.privileged += 1,
+                Fate::Hosts => {}
+            }
+        }
         for name in names {
             match fgetxattr(&file, &*name, &mut self.room[..]) {
                 Ok(len) => self.kept.push((name, self.room[..len].to_vec())),
@@ -75,14 +61,31 @@ impl Xattrs {
             }
         }
         self.kept.sort_unstable();
-        Ok(unsayable.len() as u64)
+        Ok(left)
     }
+}
+
+/// What becomes of an attribute.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Kept,
+    /// It would change who may do what where the layer is unpacked, and readers differ in what they make of it.
+    Privileged,
+    /// It says nothing of the file.
+    Hosts,
 }
 
 /// `security.capability` and `user.*` belong to the files; labels of `SELinux` belong to the host, marks of overlayfs to
 /// the mount (IMG-115).
-fn is_kept(name: &[u8]) -> bool {
-    name == b"security.capability" || name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
+fn fate(name: &[u8]) -> Fate {
+    match name {
+        b"security.capability" => Fate::Kept,
+        b"system.posix_acl_access" | b"system.posix_acl_default" => Fate::Privileged,
+        _ if name.starts_with(b"user.overlay.") || name.starts_with(b"trusted.overlay.") => Fate::Hosts,
+        _ if name.starts_with(b"user.") => Fate::Kept,
+        _ if name.starts_with(b"trusted.") => Fate::Privileged,
+        _ => Fate::Hosts,
+    }
 }
 
 #[cfg(test)]
@@ -91,17 +94,19 @@ mod tests {
 
     #[test]
     fn img_115_attributes_of_the_host_stay_there() {
-        for (name, kept) in [
-            ("security.capability", true),
-            ("user.mime_type", true),
-            ("security.selinux", false),
-            ("security.ima", false),
-            ("trusted.overlay.opaque", false),
-            ("user.overlay.opaque", false),
-            ("system.posix_acl_access", false),
-            ("", false),
+        for (name, expected) in [
+            ("security.capability", Fate::Kept),
+            ("user.mime_type", Fate::Kept),
+            ("security.selinux", Fate::Hosts),
+            ("security.ima", Fate::Hosts),
+            ("trusted.overlay.opaque", Fate::Hosts),
+            ("user.overlay.opaque", Fate::Hosts),
+            ("trusted.md5sum", Fate::Privileged),
+            ("system.posix_acl_access", Fate::Privileged),
+            ("system.posix_acl_default", Fate::Privileged),
+            ("", Fate::Hosts),
         ] {
-            assert_eq!(is_kept(name.as_bytes()), kept, "{name}");
+            assert_eq!(fate(name.as_bytes()), expected, "{name}");
         }
     }
 }

@@ -20,13 +20,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat_raw, statat};
 use rustix::io::Errno;
 
+use crate::entry::{Attributes, Content, Entry, Origin, What};
 use crate::error::Error;
-pub(crate) use attributes::Attributes;
 pub use exclude::Excludes;
 use listing::{Listing, Sort};
 
@@ -48,32 +49,8 @@ pub(crate) struct Options<'a> {
     pub(crate) prefix: &'a str,
 }
 
-/// What was met.
-#[derive(Debug)]
-pub(crate) struct Entry<'w> {
-    /// Its path in the tar; that of a folder ends in a slash.
-    pub(crate) path: &'w [u8],
-    pub(crate) attributes: Attributes,
-    /// Extended attributes that a layer keeps, sorted by name.
-    pub(crate) xattrs: &'w [(Vec<u8>, Vec<u8>)],
-    pub(crate) what: What,
-}
-
-/// What an entry is.
-#[derive(Debug)]
-pub(crate) enum What {
-    File(File),
-    Folder,
-    Symlink(Vec<u8>),
-    /// Another name of what was met first at this path.
-    HardLink(Vec<u8>),
-    CharDevice,
-    BlockDevice,
-    Fifo,
-}
-
 pub(crate) struct Walk<'a> {
-    root: &'a Path,
+    root: Arc<Path>,
     options: Options<'a>,
     frames: Vec<Frame>,
     /// Whether the top was opened.
@@ -85,9 +62,17 @@ pub(crate) struct Walk<'a> {
     /// First paths of files with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     xattrs: attributes::Xattrs,
+    pub(crate) skipped: Skipped,
+}
+
+/// What a walk left out: how often, and where first.
+#[derive(Debug, Default)]
+pub(crate) struct Skipped {
     pub(crate) sockets: Option<(u64, PathBuf)>,
     /// Extended attributes that no tar can say.
     pub(crate) unsayable: Option<(u64, PathBuf)>,
+    /// Access control lists and attributes of the kernel.
+    pub(crate) privileged: Option<(u64, PathBuf)>,
 }
 
 struct Frame {
@@ -102,7 +87,7 @@ impl<'a> Walk<'a> {
     /// A walk over the tree beneath `root`; links to it are followed. Nothing is opened yet.
     pub(crate) fn new(root: &'a Path, options: Options<'a>) -> Self {
         let mut walk = Self {
-            root,
+            root: root.into(),
             options,
             frames: Vec::new(),
             started: false,
@@ -110,8 +95,7 @@ impl<'a> Walk<'a> {
             prefix: 0,
             links: HashMap::new(),
             xattrs: attributes::Xattrs::default(),
-            sockets: None,
-            unsayable: None,
+            skipped: Skipped::default(),
         };
         if !walk.options.prefix.is_empty() {
             walk.path.extend_from_slice(walk.options.prefix.as_bytes());
@@ -121,11 +105,11 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// The next entry, or nothing when all were met.
+    /// The next entry, as it is on disk, or nothing when all were met.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Changed`], [`Error::Reserved`], [`Error::Limit`]. After an error the walk is over.
-    pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, Error> {
         let found = match self.advance() {
             Ok(found) => found,
             Err(error) => {
@@ -134,10 +118,11 @@ impl<'a> Walk<'a> {
             }
         };
         Ok(found.map(|(attributes, what)| Entry {
-            path: &self.path,
+            path: self.path.clone(),
             attributes,
-            xattrs: self.xattrs.kept(),
+            xattrs: self.xattrs.take(),
             what,
+            origin: Origin::Beneath { root: self.root.clone(), prefix: self.prefix },
         }))
     }
 
@@ -202,7 +187,7 @@ impl<'a> Walk<'a> {
             return Ok((Attributes::of(&stat), What::HardLink(first)));
         }
         self.read_xattrs(&handle)?;
-        Ok((Attributes::of(&stat), What::File(File::from(handle))))
+        Ok((Attributes::of(&stat), What::File(Content::Whole(File::from(handle)))))
     }
 
     fn other(&mut self) -> Result<Option<(Attributes, What)>, Error> {
@@ -215,7 +200,7 @@ impl<'a> Walk<'a> {
             }
             FileType::Socket => {
                 let path = self.on_disk();
-                self.sockets.get_or_insert((0, path)).0 += 1;
+                self.skipped.sockets.get_or_insert((0, path)).0 += 1;
                 return Ok(None);
             }
             FileType::CharacterDevice => What::CharDevice,
@@ -250,19 +235,23 @@ impl<'a> Walk<'a> {
     }
 
     fn open_root(&mut self) -> Result<(Stat, Dir), Error> {
-        let read_error = |error: Errno| Error::read(self.root, error);
-        let handle = openat(CWD, self.root, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(read_error)?;
+        let read_error = |error: Errno| Error::read(&self.root, error);
+        let handle = openat(CWD, &*self.root, OPEN | OFlags::DIRECTORY, Mode::empty()).map_err(read_error)?;
         let stat = fstat(&handle).map_err(read_error)?;
-        let dir = Dir::new(handle.try_clone().map_err(|error| Error::read(self.root, error))?);
+        let dir = Dir::new(handle.try_clone().map_err(|error| Error::read(&self.root, error))?);
         self.read_xattrs(&handle)?;
-        Ok((stat, dir.map_err(|error| Error::read(self.root, error))?))
+        Ok((stat, dir.map_err(|error| Error::read(&self.root, error))?))
     }
 
     fn read_xattrs(&mut self, handle: &OwnedFd) -> Result<(), Error> {
-        let unsayable = self.xattrs.read(handle).map_err(|error| self.read_error(error))?;
-        if unsayable > 0 {
-            let path = self.on_disk();
-            self.unsayable.get_or_insert((0, path)).0 += unsayable;
+        let left = self.xattrs.read(handle).map_err(|error| self.read_error(error))?;
+        let path = || self.on_disk();
+        let (unsayable, privileged) = ((left.unsayable > 0).then(path), (left.privileged > 0).then(path));
+        if let Some(path) = unsayable {
+            self.skipped.unsayable.get_or_insert((0, path)).0 += left.unsayable;
+        }
+        if let Some(path) = privileged {
+            self.skipped.privileged.get_or_insert((0, path)).0 += left.privileged;
         }
         Ok(())
     }
@@ -296,10 +285,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The path at hand as the user can find it.
-    pub(crate) fn on_disk(&self) -> PathBuf {
-        let beneath = self.path.get(self.prefix..).unwrap_or_default();
-        let beneath = beneath.strip_suffix(b"/").unwrap_or(beneath);
-        if beneath.is_empty() { self.root.to_owned() } else { self.root.join(OsStr::from_bytes(beneath)) }
+    fn on_disk(&self) -> PathBuf {
+        beneath(&self.root, self.path.get(self.prefix..).unwrap_or_default())
     }
 
     fn no_follow(&self) -> OFlags {
@@ -320,6 +307,12 @@ impl<'a> Walk<'a> {
             error => Error::read(&self.on_disk(), error),
         }
     }
+}
+
+/// Where a path of the tree lies on disk.
+pub(crate) fn beneath(root: &Path, path: &[u8]) -> PathBuf {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    if path.is_empty() { root.to_owned() } else { root.join(OsStr::from_bytes(path)) }
 }
 
 fn identity(stat: &Stat) -> (u64, u64) {

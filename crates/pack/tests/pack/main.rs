@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers of theirs included")]
 
 mod artifact;
+mod described;
 mod image;
 mod layer;
 mod mtree;

@@ -12,11 +12,12 @@ use transship_spec::{Digest, Kind};
 use crate::trees::{Node, chmod, listed, make, nasty, touch};
 
 /// The tar of [`nasty`] by the default rules. It is frozen: another digest is another recipe.
-const GOLDEN: &str = "sha256:6520122009488967bb73b9037c4aa9f8c8a96ee781faaa245a40ad53ffc4d13f";
+pub(crate) const GOLDEN: &str = "sha256:6520122009488967bb73b9037c4aa9f8c8a96ee781faaa245a40ad53ffc4d13f";
 /// The same, with owners, times and modes as they are on disk.
-const GOLDEN_KEPT: &str = "sha256:f58098d6d4228ccba66d0e5df0ed0cdc4fa3a41c2d9774c6974ade628bcdea65";
+pub(crate) const GOLDEN_KEPT: &str =
+    "sha256:f58098d6d4228ccba66d0e5df0ed0cdc4fa3a41c2d9774c6974ade628bcdea65";
 
-fn pack(folder: &Path, options: &TarOptions) -> Result<(Vec<u8>, Vec<Warning>), Error> {
+pub(crate) fn pack(folder: &Path, options: &TarOptions) -> Result<(Vec<u8>, Vec<Warning>), Error> {
     let mut tar = Vec::new();
     let warnings = write_tar(folder, options, &mut tar)?;
     Ok((tar, warnings))
@@ -26,12 +27,12 @@ fn packed(folder: &Path) -> Vec<u8> {
     pack(folder, &TarOptions::default()).unwrap().0
 }
 
-fn kept() -> TarOptions {
+pub(crate) fn kept() -> TarOptions {
     TarOptions { owner: Owner::Keep, mtime: MtimeRule::Keep, ..TarOptions::default() }
 }
 
 /// Mode, owner, time, and size of each entry, by path.
-fn headers(tar: &[u8]) -> Vec<(String, u32, u64, u64, u64)> {
+pub(crate) fn headers(tar: &[u8]) -> Vec<(String, u32, u64, u64, u64)> {
     let mut archive = ::tar::Archive::new(tar);
     let read = |entry: std::io::Result<::tar::Entry<'_, &[u8]>>| {
         let entry = entry.unwrap();
@@ -265,7 +266,11 @@ fn img_115_extended_attributes_of_the_files_are_kept_and_those_of_the_host_are_n
     }
     rustix::fs::setxattr(folder.path(), "user.top", b"", XattrFlags::empty()).unwrap();
     let (tar, warnings) = pack(folder.path(), &TarOptions::default()).unwrap();
-    assert_eq!(warnings, [Warning::Attributes { count: 1, first: file }]);
+    let (unsayable, privileged) = (
+        Warning::Attributes { count: 1, first: file.clone() },
+        Warning::PrivilegedAttributes { count: 1, first: file },
+    );
+    assert_eq!(warnings, [unsayable, privileged]);
     let records =
         [&b"57 SCHILY.xattr.security.capability="[..], capability, b"\n24 SCHILY.xattr.user.a=\n"].concat();
     let records = [&records[..], b"34 SCHILY.xattr.user.z=line\nbreak\n"].concat();
@@ -382,4 +387,25 @@ fn a_writer_that_is_full_ends_the_work() {
     let error = write_tar(folder.path(), &TarOptions::default(), Full).unwrap_err();
     assert!(matches!(error, Error::Write(_)));
     assert_eq!(error.kind(), Kind::Storage);
+}
+
+#[test]
+fn access_control_lists_and_trusted_attributes_are_left_out_with_a_warning() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    for name in ["a", "b"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let before = packed(folder.path());
+    // Version 2: the owner, user 1, the group, the mask, others.
+    let acl: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\x01\0\0\0\x04\0\x04\0\xff\xff\xff\xff\x10\0\x04\0\xff\xff\xff\xff\x20\0\x04\0\xff\xff\xff\xff";
+    for (name, attribute, value) in [
+        ("a", "system.posix_acl_access", acl),
+        ("b", "trusted.md5sum", b"x"),
+        ("b", "trusted.overlay.opaque", b"y"),
+    ] {
+        rustix::fs::setxattr(folder.path().join(name), attribute, value, XattrFlags::empty()).unwrap();
+    }
+    let (tar, warnings) = pack(folder.path(), &TarOptions::default()).unwrap();
+    assert!(tar == before);
+    assert_eq!(warnings, [Warning::PrivilegedAttributes { count: 2, first: folder.path().join("a") }]);
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use transship_codec::Compression;
 use transship_pack::{
-    Base, ConfigChanges, Excludes, Image, ImageOptions, LayerOptions, ModeRule, MtimeRule, TarOptions,
-    pack_image,
+    Base, ConfigChanges, Excludes, Image, ImageOptions, LayerOptions, Metadata, ModeRule, MtimeRule,
+    TarOptions, pack_image,
 };
 use transship_spec::{Kind, quote};
 
@@ -23,6 +23,7 @@ const MAX_CONFIG: u64 = 8 << 20;
 
 pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let inputs = inputs(&args.inputs.inputs)?;
+    check_metadata(&args.tree, &inputs)?;
     let mut globs = globs(&args.tree)?;
     globs.extend(apart(&inputs, &args.inputs.to, &globs)?);
     let mut options = options(args, Excludes::new(globs)?, context)?;
@@ -34,7 +35,7 @@ pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
         if image.platform_assumed {
             context.progress.note(&format!("platform {} (say otherwise with --platform)", image.platform));
         }
-        Ok(packed(image, &inputs, &recipe))
+        Ok(packed(image, &recipe))
     })
 }
 
@@ -116,10 +117,21 @@ fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<Lay
             },
             excludes,
             dereference: tree.dereference,
+            metadata: tree.metadata.as_deref().map(Metadata::read).transpose()?,
             ..TarOptions::default()
         },
         progress: None,
     })
+}
+
+/// What metadata names has to be there, so that it can speak of one folder only.
+fn check_metadata(tree: &Tree, inputs: &[&Path]) -> Result<(), Failure> {
+    let folders = inputs.iter().filter(|input| input.is_dir()).count();
+    if tree.metadata.is_some() && folders != 1 {
+        let message = format!("--metadata describes one directory, and there are {folders}");
+        return Err(Failure::usage(message).hint("pack one at a time, the next with --from"));
+    }
+    Ok(())
 }
 
 /// What is left out.
@@ -187,15 +199,14 @@ fn with_files(paths: &[std::path::PathBuf], values: &[String]) -> Result<Vec<Str
     Ok(all)
 }
 
-fn packed(image: Image, inputs: &[&Path], recipe: &str) -> Packed {
-    let layers = image.layers.into_iter().zip(inputs).map(|(layer, input)| PackedLayer {
+fn packed(image: Image, recipe: &str) -> Packed {
+    let layers = image.layers.into_iter().map(|layer| PackedLayer {
         digest: layer.descriptor.digest,
         media_type: layer.descriptor.media_type,
         size: layer.descriptor.size,
         title: None,
         diff_id: Some(layer.diff_id),
-        // The bytes of a tar are its own.
-        recipe: input.is_dir().then(|| recipe.to_owned()),
+        recipe: layer.by_recipe.then(|| recipe.to_owned()),
         reused: Some(layer.reused),
     });
     Packed {

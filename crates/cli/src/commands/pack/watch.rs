@@ -1,5 +1,6 @@
 //! Tells of packing while it goes on: a bar for each input, as long as what will be packed of it is known beforehand.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -55,7 +56,7 @@ fn size_of(input: &Path, whole: bool) -> Option<u64> {
     let meta = input.metadata().ok()?;
     if !meta.is_dir() {
         let compressed = input.extension().is_some_and(|end| end == "gz" || end == "tgz" || end == "zst");
-        return (!compressed).then_some(meta.len());
+        return (!compressed && meta.is_file() && !is_specification(input)).then_some(meta.len());
     }
     let (mut folders, mut total) = (vec![input.to_owned()], BLOCK * 2);
     while let Some(folder) = folders.pop() {
@@ -70,6 +71,13 @@ fn size_of(input: &Path, whole: bool) -> Option<u64> {
         }
     }
     whole.then_some(total)
+}
+
+/// Whether a file describes a tree, whose size is another.
+fn is_specification(input: &Path) -> bool {
+    let mut start = [0; 6];
+    std::fs::File::open(input)
+        .is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && start == *b"#mtree")
 }
 
 #[cfg(test)]
