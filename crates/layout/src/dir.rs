@@ -125,23 +125,29 @@ impl Dir {
     ///
     /// Whoever removes it between our two steps, because it is empty, only makes us begin again.
     pub(crate) fn ensure(&self, name: &str) -> io::Result<(Self, bool)> {
+        self.ensure_watched(name, &mut || {})
+    }
+
+    /// `between` is called between the two steps; tests interleave there.
+    fn ensure_watched(&self, name: &str, between: &mut dyn FnMut()) -> io::Result<(Self, bool)> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.ensure_once(name) {
+            match self.ensure_once(name, between) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries < ENSURE_TRIES => {}
                 ensured => return ensured,
             }
         }
     }
 
-    fn ensure_once(&self, name: &str) -> io::Result<(Self, bool)> {
+    fn ensure_once(&self, name: &str, between: &mut dyn FnMut()) -> io::Result<(Self, bool)> {
         let made = match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             // A folder that is there serves also where none can be made.
             Err(error) => return self.child(name).map(|dir| (dir, false)).map_err(|_| error.into()),
         };
+        between();
         let dir = self.child(name)?;
         if made {
             dir.set_mode(0o755)?;
@@ -398,6 +404,29 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn row_17_a_folder_that_is_removed_before_it_is_opened_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open(folder.path()).unwrap();
+        let path = folder.path().join("tmp");
+        let mut removals = 0;
+        let ensured = dir.ensure_watched("tmp", &mut || {
+            if removals < 3 {
+                std::fs::remove_dir(&path).unwrap();
+                removals += 1;
+            }
+        });
+        let (made, is_new) = ensured.unwrap();
+        assert!(is_new && removals == 3);
+        made.create_new("file").unwrap();
+        assert!(path.join("file").exists());
+
+        // Not for ever, should somebody remove it every time.
+        std::fs::remove_dir_all(&path).unwrap();
+        let error = dir.ensure_watched("tmp", &mut || std::fs::remove_dir(&path).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
 
     /// The two ways of looking up a path below a folder, on a tree full of links.
     #[test]

@@ -432,17 +432,12 @@ impl BlobWriter {
         Ok(Self { ingest, file, place: Some((folder, name)), check, size: 0, reflinked: false })
     }
 
-    /// The temporary file, for filling it otherwise; see [`BlobWriter::filled`].
+    /// The temporary file, for filling it otherwise; see [`BlobWriter::reflinked`].
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Says that the temporary file was filled with the known content.
-    pub(crate) fn filled(&mut self, size: u64) {
-        self.size = size;
-    }
-
-    /// The same, by bytes that it shares with their source.
+    /// Says that the temporary file has the known content, by bytes that it shares with their source.
     pub(crate) fn reflinked(&mut self, size: u64) {
         (self.size, self.reflinked) = (size, true);
     }

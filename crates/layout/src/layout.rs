@@ -127,14 +127,21 @@ impl LayoutOptions {
     /// # Errors
     /// As [`LayoutOptions::open`] and [`LayoutOptions::create`].
     pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Layout> {
-        let path = path.as_ref();
+        self.open_or_create_watched(path.as_ref(), &mut || {})
+    }
+
+    /// `between` is called after each look that found no layout; tests interleave there.
+    fn open_or_create_watched(&self, path: &Path, between: &mut dyn FnMut()) -> Result<Layout> {
         // Another process may be making the same layout: half of it is no layout, and no empty folder either.
         for _ in 0..TRIES {
             match self.open(path) {
-                Err(Error::Absent { .. } | Error::NotALayout { .. }) => match self.create(path) {
-                    Err(Error::Exists { .. }) => {}
-                    made => return made,
-                },
+                Err(Error::Absent { .. } | Error::NotALayout { .. }) => {
+                    between();
+                    match self.create(path) {
+                        Err(Error::Exists { .. }) => {}
+                        made => return made,
+                    }
+                }
                 opened => return opened,
             }
         }
@@ -443,4 +450,39 @@ pub(crate) fn check_marker(content: &[u8], path: &Path) -> Result<()> {
     let version: String = serde_json::from_slice(&content[version.value.clone()])
         .map_err(|_| not("the imageLayoutVersion in its oci-layout is not a text"))?;
     if version == "1.0.0" { Ok(()) } else { Err(Error::Version { path: path.to_owned(), version }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_17_a_layout_that_another_process_is_only_beginning_to_make_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layout");
+        let mut looks = 0;
+        let opened = Layout::options().open_or_create_watched(&path, &mut || {
+            looks += 1;
+            if looks == 1 {
+                // No empty folder any more, and no layout yet: it has come between our look and our making it.
+                std::fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+                std::fs::write(path.join("blobs/sha256").join("a".repeat(64)), "").unwrap();
+            } else {
+                std::fs::write(path.join(MARKER), MARKER_CONTENT).unwrap();
+                std::fs::write(path.join(INDEX), EMPTY_INDEX).unwrap();
+            }
+        });
+        assert!(opened.unwrap().entries().unwrap().is_empty());
+        assert_eq!(looks, 2);
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_no_layout_however_often_it_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("letter.txt"), "").unwrap();
+        let mut looks = 0;
+        let opened = Layout::options().open_or_create_watched(folder.path(), &mut || looks += 1);
+        assert!(matches!(opened, Err(Error::NotALayout { .. })));
+        assert_eq!(looks, TRIES);
+    }
 }

@@ -110,10 +110,7 @@ impl Session {
     /// [`Error::Content`] when size or digest are wrong, [`Error::Full`], [`Error::Storage`].
     pub fn adopt(&self, source: &File, expected: &Descriptor) -> Result<Written> {
         if let Some(clone) = self.reflink(source, expected)? {
-            let reading = || Error::storage("reading", self.layout().0.at(&blob_path(&expected.digest)));
-            let mut file = clone.file();
-            file.rewind().map_err(reading())?;
-            verify_file(file, expected).map_err(reading())?.map_err(|source| self.wrong(expected, source))?;
+            self.verify(&clone, expected)?;
             return clone.commit();
         }
         self.copy(source, expected)
@@ -135,23 +132,32 @@ impl Session {
         }
     }
 
-    /// Takes in a blob of another layout. Where that has a stamp for it, it is not hashed again, and a reflink moves no
-    /// bytes at all.
+    /// Takes in a blob of another layout. Where the file system can share its blocks, and that layout has a stamp for it, no
+    /// bytes are moved or hashed. What is copied is hashed as it goes by, whatever its stamp says: a stamp of a file
+    /// system that somebody else has made proves nothing, and with such a one no blocks are shared.
     ///
     /// # Errors
     /// As [`Session::adopt`], and [`Error::MissingBlob`].
     pub fn adopt_from(&self, source: &Layout, expected: &Descriptor) -> Result<Written> {
-        let file = source.open_file(expected)?;
+        let (file, _) = source.0.sized_blob(expected)?;
         let reading = || Error::storage("reading", source.0.at(&blob_path(&expected.digest)));
         let state = FileState::of(&file).map_err(reading())?;
-        if source.0.stamps.vouch(&source.0, &expected.digest, &state)
-            && let Some(clone) = self.clone_or_copy(&file, expected)?
-            // What was changed while it was copied is not what the stamp speaks of.
-            && FileState::of(&file).map_err(reading())? == state
-        {
-            return clone.commit();
+        let Some(clone) = self.reflink(&file, expected)? else { return self.copy(&file, expected) };
+        let is_known = source.0.stamps.vouch(&source.0, &expected.digest, &state)
+            // What was changed meanwhile is not what the stamp speaks of.
+            && FileState::of(&file).map_err(reading())? == state;
+        if !is_known {
+            self.verify(&clone, expected)?;
         }
-        self.adopt(&file, expected)
+        clone.commit()
+    }
+
+    /// Hashes what a temporary file has come to share.
+    fn verify(&self, clone: &BlobWriter, expected: &Descriptor) -> Result<()> {
+        let reading = || Error::storage("reading", self.layout().0.at(&blob_path(&expected.digest)));
+        let mut file = clone.file();
+        file.rewind().map_err(reading())?;
+        verify_file(file, expected).map_err(reading())?.map_err(|source| self.wrong(expected, source))
     }
 
     /// A temporary file that shares the source's blocks; `None` where the file system does not do that.
@@ -162,23 +168,6 @@ impl Session {
         }
         writer.reflinked(expected.size);
         Ok(Some(writer))
-    }
-
-    /// A temporary file with the source's content, by the cheapest way that the system has; `None` if it came out with
-    /// another size.
-    fn clone_or_copy(&self, source: &File, expected: &Descriptor) -> Result<Option<BlobWriter>> {
-        if let Some(clone) = self.reflink(source, expected)? {
-            return Ok(Some(clone));
-        }
-        let mut writer = BlobWriter::known(self.ingest.clone(), expected.digest.clone())?;
-        let (mut from, mut to) = (source, writer.file());
-        let path = self.layout().0.at(&blob_path(&expected.digest));
-        from.rewind().map_err(Error::storage("reading", &path))?;
-        // The standard library asks the kernel to copy, where it can.
-        let copied =
-            io::copy(&mut from, &mut to).map_err(|error| self.layout().0.full(error, &path, "copying"))?;
-        writer.filled(copied);
-        Ok((copied == expected.size).then_some(writer))
     }
 
     /// A download that can go on where it ended before; `None` while another process or thread has it in hand. Then

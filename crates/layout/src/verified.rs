@@ -4,6 +4,10 @@
 //! device. A blob whose state is that of its stamp need not be hashed again. The file is only appended to, a torn or
 //! foreign line is passed over, and losing it costs one hash a blob. Small blobs are hashed again sooner than a line is
 //! kept for them.
+//!
+//! A stamp is this file system's word about its own files. It spares a hash where a blob of this layout is used again, and
+//! where one of another layout on the same file system is shared as a reflink or hard link. What is copied byte for byte is
+//! hashed as it goes by, whatever its stamp says: whoever makes a whole file system can forge stamps on it.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write as _};

@@ -21,5 +21,6 @@ mod registries;
 mod scripted;
 mod serve;
 mod signals;
+mod storage;
 mod streams;
 mod support;
