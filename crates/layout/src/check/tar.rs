@@ -116,6 +116,11 @@ impl Tar {
             State::Skip(left) if left <= self.padding => {
                 self.find(Code::LayerEndMissing, b"", "two blocks of zeros are to end it");
             }
+            // What follows one block of zeros is no entry, however short it is.
+            State::Ending if self.held.iter().any(|byte| *byte != 0) => {
+                self.find(Code::LayerTrailing, b"", "bytes follow the end mark");
+            }
+            State::Ending => self.find(Code::LayerEndMissing, b"", "two blocks of zeros are to end it"),
             _ if self.seen > 0 => self.find(Code::LayerNotTar, b"", "it ends in the middle of an entry"),
             _ => {}
         }
@@ -430,6 +435,8 @@ mod tests {
         assert_eq!(codes(&[header("a", b'0', 6, ""), b"hello\n".to_vec()]), [Code::LayerEndMissing]);
         assert_eq!(codes(&[extended(b'x', b"10 path=a\n")[..600].to_vec()]), [Code::LayerNotTar]);
         assert_eq!(codes(&[vec![0; BLOCK]]), [Code::LayerEndMissing]);
+        assert_eq!(codes(&[vec![0; BLOCK + 7]]), [Code::LayerEndMissing]);
+        assert_eq!(codes(&[vec![0; BLOCK], b"more".to_vec()]), [Code::LayerTrailing]);
         assert_eq!(codes(&[b"not a tar".to_vec()]), [Code::LayerNotTar]);
         assert_eq!(codes(&[vec![b'x'; BLOCK]]), [Code::LayerNotTar]);
         assert_eq!(codes(&[end(), b"more".to_vec()]), [Code::LayerTrailing]);
