@@ -108,11 +108,21 @@ impl DockerConfig {
         entry.as_ref().map(|entry| (key.as_str(), entry))
     }
 
-    /// Whether a key names a whole host. A path counts as nothing but decoration in Docker's files, and as a namespace
-    /// in those of containers.
     fn is_host_key(&self, key: &str) -> bool {
-        !self.namespaces || key.contains("://") || !key.contains('/')
+        names_host(key, self.namespaces)
     }
+}
+
+/// Whether a key names a whole host. A path counts as nothing but decoration in Docker's files, and as a namespace in
+/// those of containers.
+fn names_host(key: &str, namespaces: bool) -> bool {
+    !namespaces || key.contains("://") || !key.contains('/')
+}
+
+/// Whether a key of a file of this form is read as the credential of the registry that `other` names.
+pub(super) fn is_same_host(key: &str, other: &str, form: Form) -> bool {
+    let host = normal_host(other);
+    names_host(key, form == Form::Containers) && aliases(&host).contains(&normal_host(key))
 }
 
 /// `host/a/b`, `host/a`, for every alias, the longest first (DIST-124).

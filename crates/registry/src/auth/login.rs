@@ -108,7 +108,7 @@ impl CredentialStore {
 }
 
 /// The key under which a registry's credentials are written.
-fn key(host: &str, form: Form) -> String {
+pub(crate) fn key(host: &str, form: Form) -> String {
     match form {
         _ if !crate::host::is_docker_hub(host) => host.to_owned(),
         Form::Containers => "docker.io".to_owned(),
@@ -116,7 +116,7 @@ fn key(host: &str, form: Form) -> String {
     }
 }
 
-fn entry(credential: &Credential) -> String {
+pub(crate) fn entry(credential: &Credential) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     match credential {
         Credential::Password { username, password } => {
@@ -137,22 +137,27 @@ fn entry(credential: &Credential) -> String {
 }
 
 /// The text of a file with one entry set or removed, or nothing where that changes nothing; and whether it was there.
-fn edited(text: &[u8], form: Form, key: &str, entry: Option<&str>) -> Result<(Option<String>, bool), String> {
+pub(crate) fn edited(
+    text: &[u8],
+    form: Form,
+    key: &str,
+    entry: Option<&str>,
+) -> Result<(Option<String>, bool), String> {
     let wrong =
         |error: serde_json::Error| format!("not the JSON of a file of credentials, at line {}", error.line());
     let text = if text.iter().all(u8::is_ascii_whitespace) { b"{}" } else { text };
     let mut top: Members = serde_json::from_slice(text).map_err(wrong)?;
     if form == Form::Legacy {
-        let had = top.set(key, entry.map(str::to_owned));
+        let had = top.set_host(key, form, entry.map(str::to_owned));
         return Ok(((had || entry.is_some()).then(|| top.text("")), had));
     }
     let auths = top.get("auths").filter(|text| *text != "null").unwrap_or("{}");
     let mut auths: Members = serde_json::from_str(auths).map_err(wrong)?;
-    let had = auths.set(key, entry.map(str::to_owned));
+    let had = auths.set_host(key, form, entry.map(str::to_owned));
     if !had && entry.is_none() {
         return Ok((None, false));
     }
-    top.set("auths", Some(auths.text("\t")));
+    top.set("auths", auths.text("\t"));
     Ok((Some(top.text("")), had))
 }
 
@@ -164,21 +169,33 @@ impl Members {
         self.0.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 
-    /// Sets or removes members that mean `name`; whether there was one. For hosts, other spellings count as the same.
-    fn set(&mut self, name: &str, value: Option<String>) -> bool {
-        let host = docker_config::normal_host(name);
-        let is_same =
-            |have: &str| have == name || (is_whole(have) && docker_config::normal_host(have) == host);
-        let at = self.0.iter().position(|(have, _)| is_same(have));
-        match (at, value) {
-            (Some(at), Some(value)) => self.0[at].1 = value,
-            (Some(at), None) => {
-                self.0.remove(at);
-            }
-            (None, Some(value)) => self.0.push((name.to_owned(), value)),
-            (None, None) => {}
+    /// Sets or removes the members that mean the registry of `key`, whatever their spelling: after a login one is left, and
+    /// after a logout none. Tells whether there was one.
+    fn set_host(&mut self, key: &str, form: Form, value: Option<String>) -> bool {
+        let means_it = |(have, _): &(String, String)| docker_config::is_same_host(have, key, form);
+        let first = self.0.iter().position(means_it);
+        let mut at = 0;
+        self.0.retain(|member| {
+            at += 1;
+            !means_it(member) || (first == Some(at - 1) && value.is_some())
+        });
+        if let Some(value) = value {
+            self.set_at(first, key, value);
         }
-        at.is_some()
+        first.is_some()
+    }
+
+    /// Sets the member of this name.
+    fn set(&mut self, name: &str, value: String) {
+        let at = self.0.iter().position(|(have, _)| have == name);
+        self.set_at(at, name, value);
+    }
+
+    fn set_at(&mut self, at: Option<usize>, name: &str, value: String) {
+        match at.and_then(|at| self.0.get_mut(at)) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
     }
 
     fn text(&self, indent: &str) -> String {
@@ -191,11 +208,6 @@ impl Members {
         let lines: Vec<String> = self.0.iter().map(line).collect();
         format!("{{{}\n{indent}}}", lines.join(","))
     }
-}
-
-/// Whether a key names a whole host rather than a namespace of it.
-fn is_whole(key: &str) -> bool {
-    key.contains("://") || !key.contains('/')
 }
 
 impl<'de> Deserialize<'de> for Members {
@@ -266,6 +278,28 @@ mod tests {
     fn dist_126_another_spelling_of_the_host_is_replaced() {
         let after = edit(r#"{"auths":{"https://r.example/v2/":{}}}"#, "r.example", None).unwrap();
         assert!(!after.contains("r.example"), "{after}");
+    }
+
+    #[test]
+    fn dist_126_every_spelling_that_is_read_is_replaced_and_struck_out() {
+        let hub = r#"{"auths":{"docker.io":{},"https://index.docker.io/v1/":{},"x":{}}}"#;
+        assert_eq!(
+            edit(hub, crate::host::DOCKER_HUB_KEY, None).unwrap(),
+            edit(r#"{"auths":{"x":{}}}"#, "x", Some("{}")).unwrap()
+        );
+        for spelled in ["r.example/v1/", "R.example", "http://r.example"] {
+            let before = format!(r#"{{"auths":{{"{spelled}":{{}},"r.example":{{}}}}}}"#);
+            assert_eq!(edit(&before, "r.example", None).unwrap(), "{\n\t\"auths\": {}\n}", "{spelled}");
+            let saved = edit(&before, "r.example", Some(r#"{"auth":"bWU6cHc="}"#)).unwrap();
+            let config = DockerConfig::parse(saved.as_bytes(), Form::Docker).unwrap();
+            assert_eq!(config.credential("r.example", "x").unwrap(), Some(Credential::password("me", "pw")));
+        }
+    }
+
+    #[test]
+    fn dist_126_the_credential_of_a_namespace_is_left_alone() {
+        let before = br#"{"auths":{"r.example/team":{}}}"#;
+        assert_eq!(edited(before, Form::Containers, "r.example", None), Ok((None, false)));
     }
 
     #[test]
