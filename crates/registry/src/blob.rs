@@ -291,7 +291,7 @@ enum Step {
 }
 
 /// Reads `bytes START-END/TOTAL`, where the total may be unknown.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+pub(crate) fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.trim_start().split_once('/')?;
     let (start, end) = range.split_once('-')?;
     let (start, end): (u64, u64) = (start.trim().parse().ok()?, end.trim().parse().ok()?);

@@ -162,7 +162,7 @@ fn acknowledged(chunk: Range<u64>, said: Option<u64>) -> u64 {
 }
 
 /// Reads `0-LAST`, with or without the unit, as a number of bytes.
-fn held_bytes(text: &str) -> Option<u64> {
+pub(crate) fn held_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let (start, last) = text.strip_prefix("bytes=").unwrap_or(text).split_once('-')?;
     let last: u64 = last.parse().ok()?;

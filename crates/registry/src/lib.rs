@@ -40,6 +40,9 @@ mod client;
 mod error;
 mod events;
 mod features;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod limit;
 mod link;

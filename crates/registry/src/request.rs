@@ -286,7 +286,7 @@ impl Host {
 }
 
 /// The text of a warning of the form `299 - "text"`.
-fn warning(value: &str) -> Option<String> {
+pub(crate) fn warning(value: &str) -> Option<String> {
     let quoted = value.trim().strip_prefix("299 - \"")?.strip_suffix('"')?;
     let mut text = String::new();
     let mut chars = quoted.chars();
@@ -369,7 +369,7 @@ struct Fault {
 }
 
 /// Takes codes and words from the body of an error, whatever it is.
-fn describe(exchange: &mut Exchange, body: &[u8], secrets: &[String]) {
+pub(crate) fn describe(exchange: &mut Exchange, body: &[u8], secrets: &[String]) {
     const SHOWN: usize = 2048;
     let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
     let faults = serde_json::from_slice::<Faults>(body).map(|faults| faults.errors).unwrap_or_default();

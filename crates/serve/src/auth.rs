@@ -122,7 +122,7 @@ impl Passwords {
 }
 
 /// User and password of a `Basic` header.
-fn credentials(header: &str) -> Option<(String, String)> {
+pub(crate) fn credentials(header: &str) -> Option<(String, String)> {
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

@@ -34,6 +34,9 @@ mod auth;
 mod body;
 mod delete;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inflow;
 mod lease;
 mod lists;

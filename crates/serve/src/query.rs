@@ -14,6 +14,12 @@ impl Query {
         Self(pairs.filter_map(pair).collect())
     }
 
+    /// All parameters, in order.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
     /// The first parameter of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

@@ -16,6 +16,7 @@ const COPY: &str = "transship-copy";
 const SERVE: &str = "transship-serve";
 const CLI: &str = "transship";
 const TESTKIT: &str = "transship-testkit";
+const FUZZ: &str = "transship-fuzz-bodies";
 const XTASK: &str = "xtask";
 
 /// Each room, and the rooms that it may look down into.
@@ -30,6 +31,7 @@ const PLAN: &[(&str, &[&str])] = &[
     (SERVE, &[LAYOUT, SPEC]),
     (CLI, &[SPEC, CODEC, LAYOUT, PACK, BUNDLE, REGISTRY, COPY, SERVE]),
     (TESTKIT, &[SERVE, LAYOUT, SPEC]),
+    (FUZZ, &[SERVE, REGISTRY, PACK, LAYOUT, CODEC, SPEC]),
     (XTASK, &[]),
 ];
 

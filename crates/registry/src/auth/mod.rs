@@ -15,15 +15,15 @@ use crate::redact::Secret;
 use challenge::Challenge;
 use scope::Scopes;
 
-mod challenge;
+pub(crate) mod challenge;
 mod credential;
-mod docker_config;
+pub(crate) mod docker_config;
 mod helper;
 pub(crate) mod keychain;
-mod login;
+pub(crate) mod login;
 mod realm;
 pub(crate) mod scope;
-mod token;
+pub(crate) mod token;
 
 pub use credential::Credential;
 pub use login::CredentialStore;

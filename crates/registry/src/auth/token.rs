@@ -110,18 +110,22 @@ impl Host {
         exchange.status = Some(answer.status);
         let body = answer.body.collect(self.shared.settings.limits.token).await;
         let body = body.map_err(|broken| request::failure(broken, &exchange, &asked.secrets()))?;
-        let Ok(answered) = serde_json::from_slice::<Answered>(&body) else {
-            return Err(protocol(exchange, "the answer is not the JSON of a token"));
-        };
-        let token = answered.token.filter(|token| !token.is_empty());
-        let Some(token) = token.or(answered.access_token).filter(|token| is_token(token)) else {
-            return Err(protocol(exchange, "the answer holds no token"));
-        };
-        Ok(Token {
-            secret: Secret::new(format!("Bearer {token}")),
-            until: Instant::now() + lifetime(answered.expires_in),
-        })
+        match read(&body) {
+            Ok((token, lifetime)) => {
+                Ok(Token { secret: Secret::new(format!("Bearer {token}")), until: Instant::now() + lifetime })
+            }
+            Err(reason) => Err(protocol(exchange, reason)),
+        }
     }
+}
+
+/// The token in the body of an answer, and how long it is used; the error is what is wrong.
+pub(crate) fn read(body: &[u8]) -> Result<(String, Duration), &'static str> {
+    let answered: Answered =
+        serde_json::from_slice(body).map_err(|_| "the answer is not the JSON of a token")?;
+    let token = answered.token.filter(|token| !token.is_empty()).or(answered.access_token);
+    let token = token.filter(|token| is_token(token)).ok_or("the answer holds no token")?;
+    Ok((token, lifetime(answered.expires_in)))
 }
 
 /// How long a token is used: what the server says, at least a minute, less a margin; counted from now by our own
