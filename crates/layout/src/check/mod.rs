@@ -27,10 +27,21 @@
 //! DIGEST SP SIZE SP MEDIATYPE LF
 //! ```
 //!
-//! one for every descriptor that the entries lead to, the entries themselves included, subjects not. Size is decimal.
-//! It does not depend on `index.json`: not on names, on the order of entries, on annotations, or on the tool that wrote
-//! the layout. It is there only if all of the content is, and is right; content that is left out on purpose (a declared
-//! hole, a layer not to be distributed) has no line. `transship check` prints it; `LC_ALL=C sort -u | sha256sum` over
+//! DIGEST and MEDIATYPE are the texts of `digest` and `mediaType` as they stand in the descriptor, SIZE is decimal without
+//! leading zeros, SP is one blank, LF one newline, also after the last line. Whoever wants to make it, too:
+//!
+//! 1. Begin with the descriptors in `manifests` of `index.json`. Each has a line.
+//! 2. Where the media type of a descriptor is that of a manifest or an index, OCI's or Docker's, or of the artifact manifest
+//!    of old, every descriptor in `manifests`, `layers` and `blobs`, and the one in `config`, of the document that it names has
+//!    a line as well; and so on. `subject` has none, and is not followed: a referrer counts if an entry leads to it.
+//! 3. A descriptor without its content, where that is allowed (a declared hole, a layer not to be distributed), has no line,
+//!    and nothing below it has.
+//! 4. Lines that are equal count once. An index without entries has the hash of no bytes.
+//!
+//! It does not depend on what else is in `index.json` and in descriptors: names, the order of entries, annotations, the tool that
+//! wrote the layout. It is there only if all of the content is, and is right, as far as that can be verified; content that is
+//! embedded in its descriptor is there. Of a registry or a part of a layout, the entries are what was asked for, and referrers are
+//! found in the registry alone: so compare like with like. `transship check` prints it; `LC_ALL=C sort -u | sha256sum` over
 //! such lines makes it, too.
 //!
 //! # Codes
