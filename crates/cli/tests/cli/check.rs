@@ -145,6 +145,19 @@ fn repair_fetches_from_a_registry() {
 }
 
 #[test]
+fn what_cannot_be_repaired_is_told_all_the_same() {
+    let sandbox = Sandbox::new();
+    let layer = packed(&sandbox, "out");
+    std::fs::write(&layer, "corrupt").unwrap();
+    sandbox.write("out/index.json", "{");
+    let run = sandbox.run(&["check", "oci:out", "--repair"]);
+    assert_eq!(run.code, 4, "{run:?}");
+    assert!(run.stdout.contains("index-malformed") && run.stdout.contains("blob-corrupt"), "{run:?}");
+    assert!(run.stderr.contains("cannot repair it: "), "{run:?}");
+    assert_eq!(std::fs::read_to_string(sandbox.path("out/index.json")).unwrap(), "{");
+}
+
+#[test]
 fn entries_are_dropped_only_when_told_so() {
     let sandbox = Sandbox::new();
     packed(&sandbox, "out");

@@ -52,20 +52,38 @@ pub(super) fn run(args: &args::Check, place: &Place, context: &Context) -> Resul
         true => options.open_read_only(path),
         false => options.open(path),
     };
-    let layout = layout.cannot("repair it")?;
-    let plan = RepairPlan::new(&layout, &report, from, args.drop_entries)?;
     let mut shown = Shown::new(context);
+    let layout = match layout.cannot("repair it") {
+        Ok(layout) => layout,
+        Err(failure) => return Err(give_up(shown, &found, args, &report, failure)),
+    };
+    let plan = RepairPlan::new(&layout, &report, from, args.drop_entries)?;
     if args.dry_run || plan.is_empty() {
         found.iter().for_each(|finding| shown.take(finding));
         lines(&plan, None, context)?;
         shown.finish(args, &report, Some(&told(&plan, None)))?;
         return Ok(report);
     }
-    let repaired = plan.run(&layout, from).cannot("repair it")?;
+    let repaired = match plan.run(&layout, from).cannot("repair it") {
+        Ok(repaired) => repaired,
+        Err(failure) => return Err(give_up(shown, &found, args, &report, failure)),
+    };
     lines(&plan, Some(&repaired), context)?;
     let report = look(args, place, context, &mut |finding| shown.take(finding))?;
     shown.finish(args, &report, Some(&told(&plan, Some(repaired))))?;
     Ok(report)
+}
+
+/// Says what was found, which is also why it cannot be repaired.
+fn give_up(
+    mut shown: Shown<'_>,
+    found: &[Finding],
+    args: &args::Check,
+    report: &Report,
+    failure: Failure,
+) -> Failure {
+    found.iter().for_each(|finding| shown.take(finding));
+    shown.finish(args, report, None).err().unwrap_or(failure)
 }
 
 fn open(text: &str, args: &args::Check, context: &Context) -> Result<Opened, Failure> {
