@@ -35,6 +35,7 @@ mod config;
 mod entry;
 mod epoch;
 mod error;
+mod ignore;
 mod image;
 mod index;
 mod kinds;
@@ -52,6 +53,7 @@ pub use base::Base;
 pub use config::ConfigChanges;
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
+pub use ignore::Ignore;
 pub use image::{Image, ImageOptions, host_platform, pack_image};
 pub use index::{
     IndexOptions, Indexed, Member, Removal, Take, add_to_index, create_index, remove_from_index,

@@ -109,7 +109,7 @@ pub(crate) struct Tree {
     /// Leave out what matches GLOB
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// Leave out what FILE lists, one GLOB a line; # begins a comment
+    /// Leave out what FILE says, by the rules of .dockerignore and .containerignore
     #[arg(long, value_name = "FILE")]
     pub(crate) ignore_file: Option<PathBuf>,
 }

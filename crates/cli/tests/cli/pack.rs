@@ -138,13 +138,19 @@ fn a_base_is_built_upon() {
 #[test]
 fn excludes_and_compression_and_recipes_are_kept_to() {
     let sandbox = tree();
-    sandbox.write("ignore", "# not these\n*.tmp\n");
+    sandbox.write("ignore", "# not these\n**/*.tmp\n");
+    sandbox.write("again", "*\n!bin\n!etc\n!var/cache\n**/*.tmp\n");
+    sandbox.write("bad", "a\n[b");
     let all = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:all"]);
     let some = sandbox.ok(&["pack", "image", "rootfs", "--exclude", "/var", "--to", "oci:out:some"]);
     assert_ne!(all, some);
     let listed =
         sandbox.ok(&["pack", "image", "rootfs", "--ignore-file", "ignore", "--to", "oci:out:listed"]);
     assert!(listed != all && listed != some);
+    let again = sandbox.ok(&["pack", "image", "rootfs", "--ignore-file", "again", "--to", "oci:out:again"]);
+    assert_eq!(again, listed, "folders that lead to what is taken in again come with it");
+    let bad = ["pack", "image", "rootfs", "--ignore-file", "bad", "--to", "oci:out:bad"];
+    sandbox.fails_saying(2, &bad, "cannot follow bad: a pattern cannot be \"[b\": line 2: ");
     for (how, media_type) in [("zstd", "tar+zstd"), ("none", "tar"), ("gzip", "tar+gzip")] {
         let location = format!("oci:out:{how}");
         let arguments =

@@ -94,7 +94,7 @@ impl<'a> Described<'a> {
                 return Ok(None);
             }
             self.makeable.pop();
-            if !self.met[index] && !self.is_left_out(&said.path) {
+            if !self.met[index] && !self.excludes.leave_out(&said.path) {
                 self.met[index] = true;
                 return self.make(said, rules).map(Some);
             }
@@ -167,7 +167,7 @@ impl<'a> Described<'a> {
     /// Whether all that the metadata names was met.
     pub(super) fn finish(&self) -> Result<(), Error> {
         for (said, met) in self.metadata.entries.iter().zip(&self.met) {
-            if !met && !said.optional && !said.path.is_empty() && !self.is_left_out(&said.path) {
+            if !met && !said.optional && !said.path.is_empty() && !self.excludes.leave_out(&said.path) {
                 return Err(
                     self.flaw(said, "the folder has no such path; say optional if it need not be there")
                 );
@@ -198,13 +198,6 @@ impl Described<'_> {
             entry.xattrs.clear();
         }
         Ok(entry)
-    }
-
-    /// Whether a path or a folder that leads to it is left out.
-    fn is_left_out(&self, path: &[u8]) -> bool {
-        let folders = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &path[..end]);
-        folders.into_iter().any(|folder| self.excludes.names(folder, true))
-            || self.excludes.names(path, false)
     }
 
     fn flaw(&self, said: &mtree::Entry, reason: &str) -> Error {

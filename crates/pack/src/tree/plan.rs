@@ -6,9 +6,10 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
 use crate::layer::open_regular;
 use crate::mtree::{self, Flaw, Type};
+use crate::walk::Fate;
+use crate::{Error, Excludes};
 
 /// The largest specification that is read.
 const MAX_SPECIFICATION: u64 = 256 << 20;
@@ -35,6 +36,35 @@ pub(super) fn flaw(specification: &Path, said: &mtree::Entry, reason: &str) -> E
 /// A path as bytes, as a path.
 pub(super) fn as_path(path: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(path))
+}
+
+/// Drops what is left out from paths in order, in which those of folders end in a slash, and what depends on them.
+pub(super) fn leave_out<T>(planned: &mut Vec<(Vec<u8>, T)>, excludes: &Excludes) {
+    let mut out: Option<Vec<u8>> = None;
+    planned.retain(|(path, _)| {
+        if out.as_ref().is_some_and(|folder| path.starts_with(folder)) {
+            return false;
+        }
+        let (own, is_folder) = path.strip_suffix(b"/").map_or((&**path, false), |own| (own, true));
+        let fate = excludes.fate(own, is_folder);
+        if fate == Fate::Out && is_folder {
+            out = Some(path.clone());
+        }
+        fate != Fate::Out
+    });
+    // What lies in a folder comes right behind it, so that from behind it is known whether there is anything.
+    let mut behind: &[u8] = b"";
+    let mut kept = vec![true; planned.len()];
+    for (index, (path, _)) in planned.iter().enumerate().rev() {
+        let waits = path.strip_suffix(b"/").is_some_and(|own| excludes.fate(own, true) == Fate::Unless);
+        if waits && !behind.starts_with(path) {
+            kept[index] = false;
+        } else {
+            behind = path;
+        }
+    }
+    let mut kept = kept.into_iter();
+    planned.retain(|_| kept.next().unwrap_or(true));
 }
 
 /// The first paths of files that a specification gives several names.

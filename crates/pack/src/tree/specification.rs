@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::plan::{Links, as_path, flaw, read_specification};
+use super::plan::{Links, as_path, flaw, leave_out, read_specification};
 use crate::entry::{Attributes, Content, Entries, Entry, Origin, What};
 use crate::layer::open_regular;
 use crate::mtree::{self, Type};
@@ -210,20 +210,4 @@ fn kind(said: &mtree::Entry) -> Type {
         None if said.link.is_some() => Type::Link,
         None => Type::File,
     }
-}
-
-/// Drops what is left out, and all beneath it.
-fn leave_out(planned: &mut Vec<(Vec<u8>, mtree::Entry)>, excludes: &Excludes) {
-    let mut gone: Option<Vec<u8>> = None;
-    planned.retain(|(path, said)| {
-        if gone.as_ref().is_some_and(|folder| path.starts_with(folder)) {
-            return false;
-        }
-        let is_folder = said.kind == Some(Type::Dir);
-        let named = excludes.names(&said.path, is_folder);
-        if named && is_folder {
-            gone = Some(path.clone());
-        }
-        !named
-    });
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::Error;
+use crate::{Error, Ignore};
 
 /// Globs of paths that are left out of a layer, with all that lies beneath them.
 ///
@@ -23,6 +23,18 @@ use crate::Error;
 pub struct Excludes {
     any: GlobSet,
     folders: GlobSet,
+    ignore: Ignore,
+}
+
+/// What becomes of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is packed.
+    In,
+    /// It is left out, with all beneath it.
+    Out,
+    /// It is a folder that is left out, unless something beneath it is taken in again.
+    Unless,
 }
 
 impl Excludes {
@@ -52,11 +64,38 @@ impl Excludes {
         let build = |builder: GlobSetBuilder| {
             builder.build().map_err(|error| Error::option("the globs", "", error.to_string()))
         };
-        Ok(Self { any: build(any)?, folders: build(folders)? })
+        Ok(Self { any: build(any)?, folders: build(folders)?, ignore: Ignore::default() })
     }
 
-    /// Whether a path from the top of the tree, without a slash at its end, is left out by a glob that names it.
-    pub(crate) fn names(&self, path: &[u8], is_folder: bool) -> bool {
+    /// Leaves out what a file of patterns says, too. What the globs name is not taken in again by it.
+    #[must_use]
+    pub fn and(self, ignore: Ignore) -> Self {
+        Self { ignore, ..self }
+    }
+
+    /// What becomes of a path from the top of the tree, without a slash at its end, none of whose folders is
+    /// [`Fate::Out`].
+    pub(crate) fn fate(&self, path: &[u8], is_folder: bool) -> Fate {
+        if self.names(path, is_folder) {
+            Fate::Out
+        } else if !self.ignore.leaves_out(path) {
+            Fate::In
+        } else if is_folder && self.ignore.may_take_in_beneath(path) {
+            Fate::Unless
+        } else {
+            Fate::Out
+        }
+    }
+
+    /// Whether a path is left out, by itself or with a folder that leads to it.
+    pub(crate) fn leave_out(&self, path: &[u8]) -> bool {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.map(|(end, _)| &path[..end]).any(|folder| self.fate(folder, true) == Fate::Out)
+            || self.fate(path, false) != Fate::In
+    }
+
+    /// Whether a glob names it.
+    fn names(&self, path: &[u8], is_folder: bool) -> bool {
         if self.any.is_empty() && self.folders.is_empty() {
             return false;
         }

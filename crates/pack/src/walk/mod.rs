@@ -14,7 +14,7 @@ mod attributes;
 mod exclude;
 mod listing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -29,6 +29,7 @@ use rustix::io::Errno;
 use crate::entry::{Attributes, Content, Entry, Origin, What};
 use crate::error::Error;
 pub use exclude::Excludes;
+pub(crate) use exclude::Fate;
 use listing::{Listing, Sort};
 
 /// How deep a tree may be: each level holds a folder open.
@@ -62,6 +63,8 @@ pub(crate) struct Walk<'a> {
     /// First paths of files with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     xattrs: attributes::Xattrs,
+    /// What was met and is still to be given.
+    ready: VecDeque<Entry>,
     pub(crate) skipped: Skipped,
 }
 
@@ -81,6 +84,8 @@ struct Frame {
     /// Length of the folder's path, slash included.
     base: usize,
     id: (u64, u64),
+    /// The folder itself, where it is packed only if something in it is.
+    waiting: Option<Entry>,
 }
 
 impl<'a> Walk<'a> {
@@ -95,6 +100,7 @@ impl<'a> Walk<'a> {
             prefix: 0,
             links: HashMap::new(),
             xattrs: attributes::Xattrs::default(),
+            ready: VecDeque::new(),
             skipped: Skipped::default(),
         };
         if !walk.options.prefix.is_empty() {
@@ -110,28 +116,18 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// [`Error::Read`], [`Error::Changed`], [`Error::Reserved`], [`Error::Limit`]. After an error the walk is over.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, Error> {
-        let found = match self.advance() {
-            Ok(found) => found,
-            Err(error) => {
-                self.frames.clear();
-                return Err(error);
-            }
-        };
-        Ok(found.map(|(attributes, what)| Entry {
-            path: self.path.clone(),
-            attributes,
-            xattrs: self.xattrs.take(),
-            what,
-            origin: Origin::Beneath { root: self.root.clone(), prefix: self.prefix },
-        }))
+        if let Some(entry) = self.ready.pop_front() {
+            return Ok(Some(entry));
+        }
+        self.advance().inspect_err(|_| self.frames.clear())
     }
 
-    fn advance(&mut self) -> Result<Option<(Attributes, What)>, Error> {
+    fn advance(&mut self) -> Result<Option<Entry>, Error> {
         if !std::mem::replace(&mut self.started, true) {
             let (stat, dir) = self.open_root()?;
             self.descend(dir, &stat)?;
             if self.prefix > 0 {
-                return Ok(Some((Attributes::of(&stat), What::Folder)));
+                return Ok(Some(self.entry(Attributes::of(&stat), What::Folder)));
             }
         }
         while let Some(frame) = self.frames.last_mut() {
@@ -141,14 +137,40 @@ impl<'a> Walk<'a> {
                 continue;
             };
             self.path.extend_from_slice(name);
-            if self.options.excludes.names(&self.path[self.prefix..], sort == Sort::Folder) {
+            let fate = self.options.excludes.fate(&self.path[self.prefix..], sort == Sort::Folder);
+            if fate == Fate::Out {
                 continue;
             }
-            if let Some(found) = self.visit(sort)? {
-                return Ok(Some(found));
+            let Some((attributes, what)) = self.visit(sort)? else { continue };
+            let entry = self.entry(attributes, what);
+            match self.frames.last_mut() {
+                Some(frame) if fate == Fate::Unless => frame.waiting = Some(entry),
+                _ => return Ok(Some(self.after_its_folders(entry))),
             }
         }
         Ok(None)
+    }
+
+    fn entry(&mut self, attributes: Attributes, what: What) -> Entry {
+        Entry {
+            path: self.path.clone(),
+            attributes,
+            xattrs: self.xattrs.take(),
+            what,
+            origin: Origin::Beneath { root: self.root.clone(), prefix: self.prefix },
+        }
+    }
+
+    /// What is to be given first: the folders that waited for something in them, or this.
+    fn after_its_folders(&mut self, entry: Entry) -> Entry {
+        self.ready.extend(self.frames.iter_mut().filter_map(|frame| frame.waiting.take()));
+        match self.ready.pop_front() {
+            Some(first) => {
+                self.ready.push_back(entry);
+                first
+            }
+            None => entry,
+        }
     }
 
     fn visit(&mut self, sort: Sort) -> Result<Option<(Attributes, What)>, Error> {
@@ -270,7 +292,7 @@ impl<'a> Walk<'a> {
         }
         let listing = Listing::read(&mut dir, self.options.dereference)
             .map_err(|error| Error::read(&self.on_disk(), error))?;
-        self.frames.push(Frame { dir, listing, base: self.path.len(), id });
+        self.frames.push(Frame { dir, listing, base: self.path.len(), id, waiting: None });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::fs::XattrFlags;
-use transship_pack::{Error, Excludes, ModeRule, MtimeRule, Owner, TarOptions, Warning, write_tar};
+use transship_pack::{Error, Excludes, Ignore, ModeRule, MtimeRule, Owner, TarOptions, Warning, write_tar};
 use transship_spec::{Digest, Kind};
 
 use crate::trees::{Node, chmod, listed, make, nasty, touch};
@@ -186,6 +186,39 @@ fn what_is_left_out_is_left_out_with_all_beneath_it() {
     ];
     assert_eq!(names[..expected.len()], expected);
     assert_eq!(names[expected.len() + 3..], ["other/", "other/again", "special/"]);
+}
+
+#[test]
+fn what_is_taken_in_again_comes_with_the_folders_that_lead_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in ["a/b/keep", "a/b/drop", "a/c/drop", "d/drop", "e/keep", "f", "never/keep"] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let listed_with = |ignore: &str| {
+        let excludes = Excludes::new(["never"]).unwrap().and(Ignore::parse(ignore.as_bytes()).unwrap());
+        listed(&pack(folder.path(), &TarOptions { excludes, ..TarOptions::default() }).unwrap().0)
+    };
+    let kept = ["a/", "a/b/", "a/b/keep", "e/", "e/keep"];
+    assert_eq!(listed_with("**\n!**/keep"), kept);
+    assert_eq!(listed_with("*\n!a/b/keep\n!e"), kept);
+    assert_eq!(listed_with("a\nd\nf\n!a/b\na/b/drop"), kept);
+    assert_eq!(listed_with("*\n!nothing"), [""; 0]);
+    // A specification is cut in the same way.
+    let file = folder.path().join("tree.mtree");
+    fs::write(&file, "#mtree\n./a/b/keep size=0\n./a/b/drop size=0\n./a/c/drop size=0\n./e/keep size=0\n")
+        .unwrap();
+    let ignore = Ignore::parse(b"*\n!**/keep").unwrap();
+    let tar = TarOptions { excludes: Excludes::default().and(ignore), ..TarOptions::default() };
+    let layout =
+        transship_layout::Layout::options().open_or_create(folder.path().join("never/layout")).unwrap();
+    let session = layout.begin().unwrap();
+    let compression = transship_codec::Compression::None;
+    let options = transship_pack::LayerOptions { tar, compression, ..Default::default() };
+    let layer = transship_pack::pack_layer(&session, &file, &options).unwrap();
+    session.commit(|_| Ok(())).unwrap();
+    assert_eq!(listed(&crate::trees::content(&layout, &layer.descriptor)), kept);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transship_codec::Compression;
 use transship_pack::{
-    Base, ConfigChanges, Excludes, Image, ImageOptions, LayerOptions, Metadata, ModeRule, MtimeRule,
+    Base, ConfigChanges, Excludes, Ignore, Image, ImageOptions, LayerOptions, Metadata, ModeRule, MtimeRule,
     TarOptions, pack_image,
 };
 use transship_spec::{Kind, quote};
@@ -16,17 +16,21 @@ use crate::args::{self, ImageInputs, PackImage, Reading, Runtime, Tree, Writing}
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
 use crate::place::{Made, Place};
-use crate::{files, local};
+use crate::{files, local, show};
 
 /// Bytes of a file of config.
 const MAX_CONFIG: u64 = 8 << 20;
+/// Bytes of a file of patterns.
+const MAX_IGNORE: u64 = 1 << 20;
 
 pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let inputs = inputs(&args.inputs.inputs)?;
     check_metadata(&args.tree, &inputs)?;
-    let mut globs = globs(&args.tree)?;
+    let ignore = ignored(&args.tree)?;
+    let mut globs = args.tree.exclude.clone();
     globs.extend(apart(&inputs, &args.inputs.to, &globs)?);
-    let mut options = options(args, Excludes::new(globs)?, context)?;
+    let excludes = Excludes::new(globs)?.and(ignore.unwrap_or_default());
+    let mut options = options(args, excludes, context)?;
     let recipe = check_recipe(&args.inputs, &options.layer)?;
     let whole = args.tree.exclude.is_empty() && args.tree.ignore_file.is_none() && !args.tree.dereference;
     options.layer.progress = Some(Arc::new(Watched::new(&context.progress, &inputs, whole)));
@@ -134,22 +138,12 @@ fn check_metadata(tree: &Tree, inputs: &[&Path]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is left out.
-fn globs(tree: &Tree) -> Result<Vec<String>, Failure> {
-    let mut globs = tree.exclude.clone();
-    if let Some(file) = &tree.ignore_file {
-        let lines = files::lines(file)?;
-        if let Some(line) = lines.iter().find(|line| line.starts_with('!')) {
-            let message = format!(
-                "{}: {} takes something in again, which is not possible",
-                file.display(),
-                quote(line)
-            );
-            return Err(Failure::new(Kind::Unsupported, message));
-        }
-        globs.extend(lines);
-    }
-    Ok(globs)
+/// What is left out by a file of patterns.
+fn ignored(tree: &Tree) -> Result<Option<Ignore>, Failure> {
+    let Some(file) = &tree.ignore_file else { return Ok(None) };
+    let text = files::read(file, MAX_IGNORE)?;
+    let ignore = Ignore::parse(&text).cannot(format!("follow {}", show::plain(&file.to_string_lossy())))?;
+    Ok(Some(ignore))
 }
 
 fn check_recipe(inputs: &ImageInputs, layer: &LayerOptions) -> Result<String, Failure> {
