@@ -14,6 +14,7 @@ const PROGRAMS: needs::Programs = &[
     ("tar", "tar"),
     ("gzip", "gzip"),
     ("zstd", "zstd"),
+    ("podman", "podman"),
     ("mkfs.xfs", "xfsprogs"),
     ("mkfs.btrfs", "btrfs-progs"),
 ];

@@ -137,7 +137,10 @@ impl Loaded {
     }
 }
 
-fn choose<'a>(members: &'a [Descriptor], wanted: Option<&Platform>) -> Result<&'a Descriptor, Error> {
+pub(crate) fn choose<'a>(
+    members: &'a [Descriptor],
+    wanted: Option<&Platform>,
+) -> Result<&'a Descriptor, Error> {
     let mut images = members.iter().filter(|member| !platform::is_attestation(member));
     if let (None, Some(only), None) = (wanted, images.next(), images.next()) {
         return Ok(only);

@@ -8,7 +8,7 @@ use transship_spec::{Digest, Kind, Platform, quote};
 
 use crate::mtree;
 
-/// Why something could not be packed.
+/// Why something could not be packed or unpacked.
 ///
 /// Paths are shown escaped and shortened, so that a hostile name can neither colour a terminal nor fill it.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ pub enum Error {
     /// What an image is to be built upon is no image, or not whole.
     #[error("the base image is not usable: {0}")]
     Base(String),
-    /// What is to be changed is not what it should be, or is not whole.
+    /// What is to be changed or unpacked is not what it should be, or is not whole.
     #[error("{0}")]
     Image(String),
     /// Part of an image or an index is not there.
@@ -146,6 +146,56 @@ pub enum Error {
     /// Well-formed, but not something that a layer can hold or that this build can do.
     #[error("unsupported: {0}")]
     Unsupported(String),
+    /// The compression of a layer is broken, or a limit of decoding was reached.
+    #[error("layer {digest}: {source}")]
+    Stored {
+        /// The layer.
+        digest: Digest,
+        /// Why it cannot be decoded.
+        source: transship_codec::Error,
+    },
+    /// A layer is no tar, or breaks its format.
+    #[error("layer {digest} is not a valid tar: {reason}")]
+    Layer {
+        /// The layer.
+        digest: Digest,
+        /// The rule it breaks, and where.
+        reason: String,
+    },
+    /// A layer is not the one that the config tells of (IMG-94).
+    #[error("layer {layer} has the diff ID {found}, and the config says {expected}")]
+    DiffId {
+        /// The layer, as it is stored.
+        layer: Digest,
+        /// What the config says.
+        expected: Box<Digest>,
+        /// What it is.
+        found: Box<Digest>,
+    },
+    /// An entry of a layer that is refused: it is unsafe or makes no sense.
+    #[error("{} in layer {layer} cannot be unpacked: {reason}", shown(path))]
+    Entry {
+        /// The layer.
+        layer: Digest,
+        /// The entry.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Something of a tree could not be made.
+    #[error("{} cannot be written: {source}", shown(path))]
+    Tree {
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There is something already where a tree should go.
+    #[error("{} is there already and no empty folder; name another, or remove it", shown(.0))]
+    Occupied(PathBuf),
+    /// Another process unpacks to the same place.
+    #[error("another process unpacks to {} just now", shown(.0))]
+    Busy(PathBuf),
     /// A thread died.
     #[error("a thread of the packer died; this is a fault of transship")]
     Thread,
@@ -162,7 +212,9 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Read { source, .. } | Self::Write(source) => Kind::of_io(source),
+            Self::Read { source, .. } | Self::Write(source) | Self::Tree { source, .. } => {
+                Kind::of_io(source)
+            }
             Self::Changed { .. }
             | Self::Specification { .. }
             | Self::Differs { .. }
@@ -170,12 +222,18 @@ impl Error {
             | Self::Tar { .. }
             | Self::Truncated { .. }
             | Self::Base(_)
-            | Self::Image(_) => Kind::Invalid,
-            Self::Input(_)
+            | Self::Image(_)
+            | Self::Layer { .. }
+            | Self::DiffId { .. }
+            | Self::Entry { .. } => Kind::Invalid,
+            Self::Occupied(_)
+            | Self::Input(_)
             | Self::Option { .. }
             | Self::Nothing(_)
             | Self::Title(_)
             | Self::Listed { .. } => Kind::Usage,
+            Self::Busy(_) => Kind::Busy,
+            Self::Stored { source, .. } => source.kind(),
             Self::Decode { source, .. } | Self::Encode(source) => source.kind(),
             Self::Platform { .. } | Self::Missing { .. } => Kind::NotFound,
             Self::Limit { .. } => Kind::Limit,
@@ -188,6 +246,10 @@ impl Error {
 
     pub(crate) fn read(path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Read { path: path.to_owned(), source: source.into() }
+    }
+
+    pub(crate) fn tree(path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Tree { path: path.to_owned(), source: source.into() }
     }
 
     pub(crate) fn option(what: &'static str, text: &str, reason: impl Into<String>) -> Self {

@@ -45,6 +45,7 @@ mod origin;
 mod pipeline;
 mod tarball;
 mod tree;
+mod unpack;
 mod walk;
 mod warning;
 
@@ -63,5 +64,8 @@ pub use layer::{Layer, LayerOptions, Progress, pack_layer};
 pub use origin::Origin;
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use tree::Metadata;
+pub use unpack::{
+    NotSet, PlannedLayer, Rootfs, UnpackLimits, UnpackOptions, UnpackPlan, UnpackProgress, Unpacked, unpack,
+};
 pub use walk::Excludes;
 pub use warning::Warning;

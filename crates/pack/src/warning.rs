@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use transship_spec::quote;
+use transship_spec::{Digest, quote};
 
 use crate::error::shown;
 
@@ -48,6 +48,12 @@ pub enum Warning {
         /// Bytes after the end mark, the first of which is not NUL.
         bytes: u64,
     },
+    /// A layer ends without the mark of its end: readers differ in whether they take that for an error.
+    NoEndMark(Digest),
+    /// Entries that only AUFS understands were left out, so many (IMG-141).
+    AufsEntries(u64),
+    /// Extended attributes that belong to another host or mount were left out, so many (IMG-115).
+    HostAttributes(u64),
     /// An annotation lies in the namespace that the OCI reserves, and is not defined there (IMG-166).
     ReservedAnnotation(String),
     /// An artifact holds an empty file: not every registry takes an empty blob (IMG-65).
@@ -92,6 +98,16 @@ impl fmt::Display for Warning {
                     shown(path)
                 )
             }
+            Self::NoEndMark(layer) => {
+                write!(f, "layer {layer} has no end mark; all of its entries are whole")
+            }
+            Self::AufsEntries(count) => {
+                write!(f, "{count} entries of AUFS, which nobody else understands, were left out")
+            }
+            Self::HostAttributes(count) => write!(
+                f,
+                "{count} extended attributes of another host (SELinux labels, marks of overlayfs) were left out"
+            ),
             Self::ReservedAnnotation(key) => {
                 write!(f, "the annotation {} is reserved to the OCI and not defined by it", quote(key))
             }

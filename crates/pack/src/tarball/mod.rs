@@ -11,7 +11,6 @@
 mod check;
 mod header;
 mod options;
-#[expect(dead_code, reason = "unpacking and normalizing are to read by it")]
 pub(crate) mod read;
 mod rules;
 mod sink;
