@@ -1,7 +1,7 @@
 //! The tar of a layer, as a check looks at it.
 
 use transship_codec::Limits;
-use transship_layout::check::Options;
+use transship_layout::check::{Finding, Options};
 use transship_spec::MediaType;
 
 use crate::single::Single;
@@ -23,7 +23,11 @@ fn look(layer: &[u8]) {
     for media_type in [MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP] {
         let at_once = Single::new(media_type.clone(), layer, usize::MAX).findings(&options);
         let in_pieces = Single::new(media_type, layer, 7).findings(&options);
-        assert_eq!(at_once, in_pieces, "findings do not depend on how the bytes came");
+        // Messages may tell where in the stream a decoder was, and that depends on how much it held.
+        let told = |findings: &[Finding]| {
+            findings.iter().map(|found| (found.code, found.place.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&at_once), told(&in_pieces), "findings do not depend on how the bytes came");
         assert!(at_once.len() < 1000, "findings are bounded");
         for finding in &at_once {
             assert!(!finding.to_string().chars().any(char::is_control), "{finding:?}");

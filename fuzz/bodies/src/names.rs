@@ -12,7 +12,7 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(Reference::parse(&reference.to_string()), Ok(reference.clone()));
         assert_eq!(reference.clone().or_latest().or_latest(), reference.clone().or_latest());
         let name = Name::full(&reference);
-        assert_eq!(Name::parse(name.as_str()).unwrap(), name, "a full name is read as one");
+        assert_eq!(Name::parse(name.as_str()).unwrap().as_str(), name.as_str(), "a name is read as it is");
     }
     if let Ok(location) = Location::parse(text) {
         assert_eq!(Location::parse(&location.to_string()), Ok(location.clone()));
