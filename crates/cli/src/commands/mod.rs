@@ -5,6 +5,7 @@ pub(crate) mod blob;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod copy;
+mod deliver;
 pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod inspect;

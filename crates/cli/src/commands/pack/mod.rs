@@ -7,19 +7,16 @@ mod watch;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use transship_copy::{Destination, Options, Request, Select, Selection, Source, endpoint};
 use transship_layout::{Layout, Name};
 use transship_pack::Warning;
-use transship_spec::{Annotations, Descriptor, Digest, Kind, Location, MediaType, Reference};
+use transship_spec::{Annotations, Descriptor, Digest, Kind, MediaType};
 
-use super::archive::{Tar, is_stdout};
-use super::transfer::{self, Runner, Watched};
-use crate::args::{Durability, PackCommand, PackOutput, Writing};
+use super::deliver::{Delivered, deliver, tell};
+use crate::args::{PackCommand, PackOutput};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure, Meaning};
-use crate::local::{self, Target};
 use crate::place::{Made, Place};
-use crate::{output, show};
+use crate::show;
 
 impl Meaning for transship_pack::Error {
     fn meaning(&self) -> Kind {
@@ -77,7 +74,7 @@ pub(crate) fn run(command: &PackCommand, context: &Context) -> Result<(), Failur
     }
 }
 
-/// Packs into a layout, or into a scratch layout and from there to an archive or a registry; then tells of it.
+/// Packs to where it is to go, and tells of it.
 fn into(
     to: &str,
     out: &PackOutput,
@@ -85,18 +82,7 @@ fn into(
     pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
 ) -> Result<(), Failure> {
     let begun = std::time::Instant::now();
-    let place = Place::find(to, Made::Now)?;
-    let packed = match &place {
-        Place::Layout { path, reference } => {
-            let name = name_of(reference.as_deref(), &place)?;
-            let target = Target::open(path, &local::options(&out.reading, &out.writing), context)?;
-            let packed = pack(&target, name.as_ref())?;
-            target.finish()?;
-            packed
-        }
-        Place::Archive { .. } => into_archive(out, &place, context, pack)?,
-        Place::Registry(reference) => into_registry(out, &place, reference, context, pack)?,
-    };
+    let (place, packed) = deliver(to, out, context, pack)?;
     for warning in &packed.warnings {
         context.progress.warning(&warning.to_string());
     }
@@ -110,138 +96,10 @@ fn into(
         "layers": packed.layers.len(), "bytes": bytes, "seconds": begun.elapsed().as_secs_f64()
     });
     context.progress.summary(&text, &numbers);
-    finish(out, &place, packed, context)
-}
-
-/// The name of the entry; none is fine, a digest is not.
-fn name_of(reference: Option<&str>, place: &Place) -> Result<Option<Name>, Failure> {
-    match reference {
-        Some(digest) if digest.starts_with('@') => Err(Failure::usage(format!(
-            "the digest of what is packed is not known before, so {place} cannot name it"
-        ))),
-        Some(name) => Ok(Some(Name::parse(name)?)),
-        None => Ok(None),
-    }
-}
-
-fn into_registry(
-    out: &PackOutput,
-    place: &Place,
-    reference: &Reference,
-    context: &Context,
-    pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
-) -> Result<Packed, Failure> {
-    if reference.digest().is_some() {
-        return Err(Failure::usage(format!(
-            "the digest of what is packed is not known before, so {place} cannot name it"
-        )));
-    }
-    if reference.tag().is_none() {
-        return Err(Failure::usage(format!("{place} has no tag")).hint(format!("give it one: {place}:TAG")));
-    }
-    let runner = Runner::new(context, &out.network, &[place], 6)?;
-    let destination =
-        Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() };
-    // Whoever may not push is told before the work, not after it.
-    let repository = runner.repository(reference)?.for_writing();
-    runner.block_on(repository.manifest_head(&crate::content::which(reference)))?;
-    let by_way = |packed: &Packed, layout: Layout| {
-        let select = Select::One(Some(packed.descriptor.digest.to_string()));
-        let source = Source { endpoint: endpoint::layout(layout), select };
-        runner.block_on(async {
-            transship_copy::requests(&[source], &destination, &Selection::default()).await
-        })
-    };
-    by_way_of_scratch(out, &runner, context, pack, by_way)
-}
-
-fn into_archive(
-    out: &PackOutput,
-    place: &Place,
-    context: &Context,
-    pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
-) -> Result<Packed, Failure> {
-    name_of(place.reference(), place)?;
-    if is_stdout(place) && context.output.is_json() {
-        return Err(
-            Failure::usage("standard output is for the archive").hint("--descriptor-file tells what it is")
-        );
-    }
-    let Some(tar) = Tar::open(place, &out.writing)? else {
-        return Err(Failure::new(Kind::Unexpected, format!("{place} is no archive")));
-    };
-    let runner = Runner::new(context, &out.network, &[place], 6)?;
-    let to_archive = |packed: &Packed, layout: Layout| {
-        let (from, digest) = (endpoint::layout(layout), packed.descriptor.digest.to_string());
-        let destination = tar.destination();
-        runner.block_on(async {
-            if tar.is_named() {
-                let source = Source { endpoint: from, select: Select::One(Some(digest)) };
-                return transship_copy::requests(&[source], &destination, &Selection::default()).await;
-            }
-            let listed = from.call(Some(&digest)).await?;
-            let to = endpoint::archive_target(tar.target().clone());
-            Ok(vec![Request { from, listed, to, name: transship_copy::names::Name::Digest, digest: None }])
-        })
-    };
-    let packed = by_way_of_scratch(out, &runner, context, pack, to_archive)?;
-    tar.send()?;
-    Ok(packed)
-}
-
-/// Packs into a scratch layout, and copies what was packed from there.
-fn by_way_of_scratch(
-    out: &PackOutput,
-    runner: &Runner,
-    context: &Context,
-    pack: impl FnOnce(&Layout, Option<&Name>) -> Result<Packed, Failure>,
-    requests: impl FnOnce(&Packed, Layout) -> Result<Vec<Request>, Failure>,
-) -> Result<Packed, Failure> {
-    let _grace = context.interrupts.grace();
-    let scratch = tempfile::Builder::new().prefix("transship-").tempdir();
-    let scratch = scratch.map_err(|error| Failure::io("making a temporary folder", &error))?;
-    let writing = Writing { durability: Durability::None, ..Writing::default() };
-    let layout = local::options(&out.reading, &writing).create(scratch.path().join("layout"))?;
-    let packed = pack(&layout, None)?;
-    context.interrupts.check()?;
-    let requests = requests(&packed, layout)?;
-    let events = std::sync::Arc::new(Watched(context.progress.clone()));
-    let options = Options { events, ..Options::default() };
-    let report = runner
-        .block_on(async { Ok::<_, Failure>(transship_copy::plan(requests, &options).await.run().await) })?;
-    context.progress.end();
-    let failure = report.failures().find_map(|root| root.failure.as_ref());
-    failure.map_or(Ok(packed), |failure| Err(transfer::failure(failure)))
-}
-
-/// Prints the result, and writes the files that were asked for.
-fn finish(out: &PackOutput, place: &Place, packed: Packed, context: &Context) -> Result<(), Failure> {
-    let digest = packed.descriptor.digest.clone();
-    if let Some(path) = &out.files.digest_file {
-        crate::files::replace(path, format!("{digest}\n").as_bytes())?;
-    }
-    if let Some(path) = &out.files.descriptor_file {
-        crate::files::replace(path, &output::plain_json(&packed.descriptor)?)?;
-    }
-    if is_stdout(place) {
-        context.progress.note(&digest.to_string());
-        return Ok(());
-    }
-    if !context.output.is_json() {
-        return context.output.line(digest);
-    }
-    let location = match place.location() {
-        Location::Layout { path, reference: None } => {
-            Location::Layout { path, reference: Some(format!("@{digest}")) }
-        }
-        Location::Archive { path, reference: None } => {
-            Location::Archive { path, reference: Some(format!("@{digest}")) }
-        }
-        location => location,
-    };
+    let Some(location) = tell(&place, &packed.descriptor, out, context)? else { return Ok(()) };
     let report = Report {
-        location: location.to_string(),
-        digest,
+        location,
+        digest: packed.descriptor.digest,
         media_type: packed.descriptor.media_type,
         size: packed.descriptor.size,
         platform: packed.platform,
@@ -249,6 +107,12 @@ fn finish(out: &PackOutput, place: &Place, packed: Packed, context: &Context) ->
         warnings: packed.warnings.iter().map(ToString::to_string).collect(),
     };
     context.output.json("transship.pack/v1", &report)
+}
+
+impl Delivered for Packed {
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
 }
 
 /// Refuses to pack a layout into itself: it would hold another half of itself each time. Where it is left out already, the
