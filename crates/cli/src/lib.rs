@@ -27,6 +27,7 @@ mod files;
 mod interrupt;
 mod local;
 mod network;
+mod origin;
 mod output;
 mod place;
 mod progress;

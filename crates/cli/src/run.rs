@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::args::{BlobCommand, Cli, Command, Format, ManifestCommand, PackCommand, ProgressMode, Verbosity};
+use crate::args::{
+    BlobCommand, Cli, Command, Format, IndexCommand, ManifestCommand, PackCommand, ProgressMode, Verbosity,
+};
 use crate::commands;
 use crate::context::Context;
 use crate::environment::Environment;
@@ -71,6 +73,14 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Pack(PackCommand::Files(args)) => {
             (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
         }
+        Command::Index(command) => {
+            let out = match command {
+                IndexCommand::Create(args) => &args.out,
+                IndexCommand::Add(args) => &args.out,
+                IndexCommand::Remove(args) => &args.out,
+            };
+            (out.formatted.format, out.progress.progress, out.verbosity.clone())
+        }
         Command::Copy(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Ls(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Inspect(args) => (args.formatted.format, auto, args.verbosity.clone()),
@@ -97,6 +107,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Init(args) => commands::init::run(&args, context),
         Command::Pack(command) => commands::pack::run(&command, context),
+        Command::Index(command) => commands::index::run(&command, context),
         Command::Serve(args) => commands::serve::run(&args, context),
         Command::Copy(args) => commands::copy::run(&args, context),
         Command::Ls(args) => commands::ls::run(&args, context),

@@ -7,6 +7,7 @@ mod content;
 mod copy;
 mod credentials;
 mod expand;
+mod index;
 mod pack;
 mod serve;
 mod shared;
@@ -22,6 +23,7 @@ pub(crate) use content::{
 pub(crate) use copy::{Copy, Link, Refused};
 pub(crate) use credentials::{Completions, Login, Logout};
 pub(crate) use expand::expand;
+pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
 pub(crate) use pack::{
     Compression, ImageInputs, Mode, Mtime, PackCommand, PackFiles, PackImage, PackOutput, Runtime, Tree,
 };
@@ -69,6 +71,9 @@ pub enum Command {
     /// Pack files into an image or an artifact
     #[command(subcommand)]
     Pack(PackCommand),
+    /// Make and change indexes: images for several platforms under one name
+    #[command(subcommand)]
+    Index(IndexCommand),
     /// Copy between layouts, archives and registries, with everything that belongs to what is copied
     #[command(visible_alias = "cp")]
     Copy(Box<Copy>),

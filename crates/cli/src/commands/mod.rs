@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod copy;
 mod deliver;
 pub(crate) mod gc;
+pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod login;

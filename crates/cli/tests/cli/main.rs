@@ -9,6 +9,7 @@ mod copy;
 mod examples;
 mod gc;
 mod help;
+mod index;
 mod killed;
 mod layouts;
 mod linked;

@@ -8,7 +8,7 @@ use transship_spec::{Descriptor, Kind, MediaType, annotations as keys};
 
 use super::watch::Watched;
 use super::{Packed, PackedLayer, annotations, apart, epoch, into};
-use crate::args::PackFiles;
+use crate::args::{PackFiles, PackOutput};
 use crate::content::Content;
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
@@ -18,7 +18,7 @@ pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
     let artifact = ArtifactOptions {
         artifact_type: args.artifact_type.clone(),
         config: args.config.as_deref().map(config),
-        subject: args.subject.as_deref().map(|text| subject(text, args, context)).transpose()?,
+        subject: args.subject.as_deref().map(|text| subject(text, &args.out, context)).transpose()?,
         annotations: annotations(&args.annotation),
         created: args.created.clone(),
         source_date_epoch: epoch(context)?,
@@ -41,7 +41,11 @@ fn config(text: &str) -> ArtifactConfig {
 }
 
 /// What is referred to: a file that holds its descriptor, or a location.
-fn subject(text: &str, args: &PackFiles, context: &Context) -> Result<Descriptor, Failure> {
+pub(in crate::commands) fn subject(
+    text: &str,
+    out: &PackOutput,
+    context: &Context,
+) -> Result<Descriptor, Failure> {
     let found = || {
         let path = PathBuf::from(text);
         if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
@@ -49,7 +53,7 @@ fn subject(text: &str, args: &PackFiles, context: &Context) -> Result<Descriptor
             return read
                 .map_err(|error| Failure::new(Kind::Invalid, format!("it is not a descriptor: {error}")));
         }
-        let (_, content) = Content::at(text, context, &args.out.reading, &args.out.network)?;
+        let (_, content) = Content::at(text, context, &out.reading, &out.network)?;
         content.resolve(None)
     };
     let descriptor = found().cannot(format!("refer to {}", crate::show::plain(text)))?;

@@ -4,6 +4,8 @@ mod files;
 mod image;
 mod watch;
 
+pub(super) use files::subject;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
