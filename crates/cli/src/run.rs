@@ -89,7 +89,7 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Untag(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Rm(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Gc(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Check(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Check(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Manifest(ManifestCommand::Get(args)) => (text, auto, args.verbosity.clone()),
         Command::Manifest(ManifestCommand::Put(args)) => {
             (args.formatted.format, auto, args.verbosity.clone())

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::shared::{Formatted, NetworkFlags, Reading, Verbosity, Writing};
+use super::shared::{Formatted, NetworkFlags, ProgressFlag, Reading, Verbosity, Writing};
 use super::values::at_least_one;
 
 /// `transship check`.
@@ -18,7 +18,7 @@ pub struct Check {
     /// A layout, an archive or a repository, or something in one
     #[arg(value_name = "LOCATION")]
     pub(crate) location: String,
-    /// Take content of platforms that an entry declares to be left out for a hole, and not for an error
+    /// Take manifests that an index lists and that are missing for left out on purpose, also where no entry declares it
     #[arg(long)]
     pub(crate) sparse: bool,
     /// Let warnings count as errors
@@ -44,6 +44,8 @@ pub struct Check {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) progress: ProgressFlag,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub struct Gc {
     /// Let entries go, too, that have no name and refer to nothing: also what was put by its digest
     #[arg(long)]
     pub(crate) untagged: bool,
-    /// Manifests that an index lists and that are missing were left out on purpose
+    /// Take manifests that an index lists and that are missing for left out on purpose, also where no entry declares it
     #[arg(long)]
     pub(crate) sparse: bool,
     /// Keep blobs that came in the last DURATION (90s, 10m, 1h, 2d): tools that take no lease may be about to list them

@@ -158,6 +158,11 @@ impl Progress {
             let mut stderr = std::io::stderr().lock();
             let _ = writeln!(stderr, "{line}");
         };
+        self.beside(print);
+    }
+
+    /// Prints something where it does not disturb the bars.
+    pub(crate) fn beside(&self, print: impl FnOnce()) {
         match &*self.screen() {
             Screen::Bars(bars) => bars.beside(print),
             Screen::Lines(_) | Screen::Nothing => print(),

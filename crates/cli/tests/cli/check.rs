@@ -171,3 +171,18 @@ fn entries_are_dropped_only_when_told_so() {
     sandbox.fails_saying(2, &["check", "oci:out:v1", "--repair"], "only a whole layout");
     assert_eq!(sandbox.run(&["check", "oci:out", "--drop-entries"]).code, 2);
 }
+
+#[test]
+fn how_far_it_is_goes_to_standard_error_and_findings_do_not() {
+    let sandbox = Sandbox::new();
+    sandbox.artifact("out", "v1", "hello");
+    let run = sandbox.run(&["check", "oci:out", "--progress", "json"]);
+    let events: Vec<serde_json::Value> =
+        run.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["begin", "started", "finished"], "{}", run.stderr);
+    assert_eq!((&events[0]["bytes"], &events[1]["name"]), (&7.into(), &"2 blobs".into()), "{}", run.stderr);
+    assert_eq!(events[2]["bytes"], 7);
+    let plain = sandbox.run(&["check", "oci:out", "--progress", "plain"]);
+    assert_eq!((plain.stdout, plain.stderr.as_str()), (run.stdout, ""));
+}

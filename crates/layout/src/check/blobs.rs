@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use transship_spec::{Descriptor, Digest, MediaType};
 
 use super::layer::{self, Wanted};
+use super::progress::Told;
 use super::read::fault;
 use super::walk::Walk;
 use super::{Code, Finding, Place, Sink, Target};
@@ -146,7 +147,7 @@ fn one(target: &Target<'_>, digest: &Digest, wanted: Option<&Wanted>, piece: &mu
     }
     let named = Descriptor::new(MediaType::OCTET_STREAM, digest.clone(), size);
     let reader = match target.source.open(&named) {
-        Ok(reader) => reader,
+        Ok(reader) => Told { reader, progress: target.options.listener() },
         Err(error) => return failed(error, size),
     };
     let read = match wanted {

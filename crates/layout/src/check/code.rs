@@ -172,7 +172,7 @@ codes! {
         "transship gc removes it";
     HoleDeclared "hole-declared" Note
         "content of a platform that was left out on purpose is not there"
-        "nothing: the entry says so";
+        "nothing: the entry says so, or --sparse does";
     NondistributableAbsent "nondistributable-absent" Note
         "a layer that should not be distributed is not there"
         "nothing: it is fetched from its own place";

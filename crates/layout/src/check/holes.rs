@@ -3,16 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use transship_spec::annotations::DOCKER_REFERENCE_DIGEST;
 use transship_spec::{Descriptor, Digest, Platform};
 
 use super::KEPT_PLATFORMS;
-use crate::index::Entry;
 
 /// The platforms of an index that were kept, as [`key`]s: hostile entries name a million of them.
 pub(crate) type Kept = Arc<HashSet<String>>;
 
 /// The platforms that an entry says were kept.
-pub(crate) fn kept_platforms(entry: &Descriptor) -> Option<Kept> {
+fn kept_platforms(entry: &Descriptor) -> Option<Kept> {
     let text = entry.annotations.get(KEPT_PLATFORMS)?;
     let platforms = text.split(',').filter_map(|platform| Platform::parse(platform.trim()).ok());
     Some(Arc::new(platforms.map(|platform| key(&platform)).collect()))
@@ -20,24 +20,45 @@ pub(crate) fn kept_platforms(entry: &Descriptor) -> Option<Kept> {
 
 /// The platforms that are needed of each root of which not all are: those that any of its entries says were kept. Of a
 /// root that one entry names without saying so, all are.
-pub(super) fn of_roots(entries: &[Entry]) -> HashMap<Digest, Kept> {
-    let mut roots: HashMap<Digest, Kept> = HashMap::new();
-    let mut whole = HashSet::new();
-    for Entry { descriptor, .. } in entries {
-        match kept_platforms(descriptor) {
+#[derive(Debug, Default)]
+pub(crate) struct Roots {
+    kept: HashMap<Digest, Kept>,
+    whole: HashSet<Digest>,
+}
+
+impl Roots {
+    pub(crate) fn add(&mut self, entry: &Descriptor) {
+        match kept_platforms(entry) {
             Some(kept) => {
-                let root = roots.entry(descriptor.digest.clone()).or_default();
+                let root = self.kept.entry(entry.digest.clone()).or_default();
                 Arc::make_mut(root).extend(kept.iter().cloned());
             }
-            None => drop(whole.insert(&descriptor.digest)),
+            None if entry.media_type.is_document() => drop(self.whole.insert(entry.digest.clone())),
+            None => {}
         }
     }
-    roots.retain(|digest, _| !whole.contains(digest));
-    roots
+
+    pub(crate) fn kept(mut self) -> HashMap<Digest, Kept> {
+        self.kept.retain(|digest, _| !self.whole.contains(digest));
+        self.kept
+    }
+}
+
+/// The members of an index that were left out: images for platforms that were not kept, and what attests to these.
+pub(crate) fn left_out(members: &[Descriptor], kept: &Kept) -> HashSet<Digest> {
+    let images = members.iter().filter(|member| !is_kept(member, kept));
+    let mut left_out: HashSet<Digest> = images.map(|member| member.digest.clone()).collect();
+    let texts: HashSet<String> = left_out.iter().map(ToString::to_string).collect();
+    for member in members {
+        if member.annotations.get(DOCKER_REFERENCE_DIGEST).is_some_and(|subject| texts.contains(subject)) {
+            left_out.insert(member.digest.clone());
+        }
+    }
+    left_out
 }
 
 /// Whether a member belongs to what was kept. One without a platform does.
-pub(crate) fn is_kept(member: &Descriptor, kept: &Kept) -> bool {
+fn is_kept(member: &Descriptor, kept: &Kept) -> bool {
     let is_attestation = transship_spec::platform::is_attestation(member);
     match &member.platform {
         Some(platform) if !is_attestation => kept.contains(&key(platform)),

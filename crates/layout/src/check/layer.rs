@@ -37,7 +37,7 @@ impl Wanted {
 /// Reads a layer to its end. What is wrong with it is returned; that the blob itself is not what it should be, or cannot
 /// be read, is the error.
 pub(super) fn read(
-    mut reader: Box<dyn Read + Send>,
+    mut reader: impl Read,
     (digest, wanted): (&Digest, &Wanted),
     limits: Limits,
     piece: &mut [u8],

@@ -76,6 +76,7 @@ mod folder;
 pub(crate) mod holes;
 mod layer;
 mod names;
+mod progress;
 mod read;
 mod repair;
 mod tar;
@@ -83,12 +84,14 @@ mod time;
 mod walk;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use transship_codec::Limits;
 use transship_spec::{Descriptor, Digest};
 
 pub use code::{Code, Severity};
 pub use finding::{Finding, Place};
+pub use progress::Progress;
 pub use repair::{RepairPlan, Repaired};
 
 use crate::{Layout, LayoutOptions, Result, Source};
@@ -98,10 +101,11 @@ use crate::{Layout, LayoutOptions, Result, Source};
 pub const KEPT_PLATFORMS: &str = "io.github.transship.platforms";
 
 /// How to check.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// Take content of platforms that an entry declares to be left out ([`KEPT_PLATFORMS`]) for a hole and not a fault.
+    /// Take manifests that an index lists and that are not there for left out on purpose, also where no entry declares it.
+    /// What is declared ([`KEPT_PLATFORMS`]) is a hole and no fault in any case.
     pub sparse: bool,
     /// Do not read blobs that a stamp says were hashed before and have not changed since. Their layers are not looked
     /// into, either; [`Report::trusted`] counts them.
@@ -110,9 +114,16 @@ pub struct Options {
     pub threads: usize,
     /// How much may come out of a layer.
     pub limits: Limits,
+    /// Who is told how far the check has come.
+    pub progress: Option<Arc<dyn Progress>>,
 }
 
 impl Options {
+    /// Who is told, or one who does not listen.
+    fn listener(&self) -> &dyn Progress {
+        self.progress.as_deref().unwrap_or(&progress::Deaf)
+    }
+
     fn threads(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -224,7 +235,10 @@ fn finish(
     mut sink: Sink<'_>,
 ) -> Result<Report> {
     let jobs = walk.jobs(listed);
+    let listener = target.options.listener();
+    listener.started(jobs.len(), walk.bytes_of(&jobs));
     blobs::read(target, &mut walk, &jobs, &mut sink)?;
+    listener.finished();
     walk.conclude(&mut sink);
     Ok(sink.report)
 }

@@ -9,7 +9,7 @@ use transship_spec::{Descriptor, Digest, Document, MediaType};
 use super::beside::Beside;
 use super::blobs::Outcome;
 use super::closure::Closure;
-use super::holes::{self, Kept, is_kept};
+use super::holes::{self, Kept};
 use super::layer::Wanted;
 use super::read::{fault, read_whole};
 use super::{Code, Place, Report, Sink, Target, config, descriptor, document};
@@ -118,7 +118,9 @@ impl<'a> Walk<'a> {
 
     /// Follows the entries to everything that they lead to.
     pub(super) fn roots(&mut self, entries: Vec<Entry>, sink: &mut Sink<'_>) -> Result<()> {
-        let kept = if self.target.options.sparse { holes::of_roots(&entries) } else { HashMap::new() };
+        let mut roots = holes::Roots::default();
+        entries.iter().for_each(|entry| roots.add(&entry.descriptor));
+        let kept = roots.kept();
         for entry in entries {
             let kept = kept.get(&entry.descriptor.digest).cloned();
             let place = Place::entry(entry.position);
@@ -410,20 +412,12 @@ impl<'a> Walk<'a> {
     fn members(&mut self, visit: &Visit, document: &Document, sink: &mut Sink<'_>) -> Result<()> {
         let Some(index) = document.as_index() else { return Ok(()) };
         let place = Place::digest(document.digest());
-        let left_out: HashSet<String> = match &visit.kept {
-            Some(kept) => {
-                let dropped = index.manifests.iter().filter(|member| !is_kept(member, kept));
-                dropped.map(|member| member.digest.to_string()).collect()
-            }
-            None => HashSet::new(),
-        };
+        let left_out = visit.kept.as_ref().map(|kept| holes::left_out(&index.manifests, kept));
         for (number, member) in index.manifests.iter().enumerate().rev() {
             let place = place.part(format!("manifests[{number}]"));
             descriptor::check(member, &place, false, sink);
-            let speaks_of = member.annotations.get(transship_spec::annotations::DOCKER_REFERENCE_DIGEST);
-            let is_hole = visit.is_hole
-                || left_out.contains(&member.digest.to_string())
-                || speaks_of.is_some_and(|digest| left_out.contains(digest));
+            let is_left_out = left_out.as_ref().is_some_and(|left_out| left_out.contains(&member.digest));
+            let is_hole = visit.is_hole || is_left_out || self.is_spared(member);
             let visit = Visit {
                 descriptor: member.clone(),
                 place,
@@ -435,6 +429,11 @@ impl<'a> Walk<'a> {
             self.meet(visit, sink)?;
         }
         Ok(())
+    }
+
+    /// Whether a member is missing, and may be although nothing declares it.
+    fn is_spared(&self, member: &Descriptor) -> bool {
+        self.target.options.sparse && matches!(self.target.source.size(&member.digest), Ok(None))
     }
 
     /// The config of an image against its layers and its platform.
@@ -479,6 +478,12 @@ impl<'a> Walk<'a> {
         listed.sort_unstable();
         listed.dedup();
         listed
+    }
+
+    /// The bytes of those of which they are known.
+    pub(super) fn bytes_of(&self, jobs: &[Digest]) -> u64 {
+        let known = jobs.iter().filter_map(|digest| self.known.get(digest));
+        known.fold(0, |bytes, known| known.size.saturating_add(bytes))
     }
 
     /// Takes note of what reading a blob has shown.

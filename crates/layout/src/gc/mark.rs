@@ -8,7 +8,7 @@ use transship_spec::{Descriptor, Digest, Document, MediaType, referrers};
 use super::inventory::{Inventory, is_older};
 use super::{GcEntry, GcOptions, GcPlan, GcReason, sweep};
 use crate::blobs::blob_path;
-use crate::check::holes::{Kept, is_kept, kept_platforms};
+use crate::check::holes::{self, Kept};
 use crate::dir::FileState;
 use crate::index::Index;
 use crate::layout::INDEX;
@@ -151,13 +151,12 @@ impl<'a> Marker<'a> {
     /// Tells strong entries from weak ones. Strong ones, and those that speak of what is not here, are to be followed.
     fn roots(&mut self, index: &Index, untagged: bool, all: bool) -> Result<()> {
         let mut held = Vec::new();
+        let mut roots = holes::Roots::default();
         for position in 0..index.len() {
             let malformed = |source| Error::Malformed { path: self.layout.0.at(INDEX), source };
             let mut descriptor = index.entry(position).map_err(malformed)?.descriptor;
             let claims = Names::of(&descriptor).claims();
-            if let Some(kept) = kept_platforms(&descriptor) {
-                self.kept_platforms.insert(descriptor.digest.clone(), kept);
-            }
+            roots.add(&descriptor);
             descriptor.annotations.clear();
             let subjects = match claims.as_slice() {
                 [] => self.subject(&descriptor)?.into_iter().collect(),
@@ -183,6 +182,7 @@ impl<'a> Marker<'a> {
                 self.stack.push((descriptor, Way::Entry));
             }
         }
+        self.kept_platforms = roots.kept();
         held.iter().try_for_each(|subject| self.hold(subject, Mark::Index))
     }
 
@@ -260,7 +260,7 @@ impl<'a> Marker<'a> {
         let document = match read_document(self.layout, descriptor) {
             Ok(document) => document,
             Err(_) if way == Way::Held => return Ok(()),
-            Err(Error::MissingBlob { .. }) if way == Way::Hole || way != Way::Entry && self.sparse => {
+            Err(Error::MissingBlob { .. }) if way == Way::Hole || way == Way::Member && self.sparse => {
                 self.holes += 1;
                 self.followed_elsewhere.insert(descriptor.digest.clone());
                 return Ok(());
@@ -276,10 +276,21 @@ impl<'a> Marker<'a> {
             _ if document.as_index().is_some() => Way::Member,
             _ => Way::Content,
         };
-        let kept = self.kept_platforms.get(&descriptor.digest).filter(|_| below == Way::Member);
-        self.stack.extend(document.children().into_iter().map(|child| match kept {
-            Some(kept) if !is_kept(child, kept) => (bare(child), Way::Hole),
-            _ => (bare(child), below),
+        let kept = self.kept_platforms.get(&descriptor.digest).cloned();
+        let members = document.as_index().filter(|_| way != Way::Held);
+        let left_out = match (members, &kept) {
+            (Some(index), Some(kept)) => {
+                // Indexes within this one keep the same platforms.
+                for member in index.manifests.iter().filter(|member| member.media_type.is_index()) {
+                    self.kept_platforms.entry(member.digest.clone()).or_insert_with(|| kept.clone());
+                }
+                holes::left_out(&index.manifests, kept)
+            }
+            _ => HashSet::new(),
+        };
+        self.stack.extend(document.children().into_iter().map(|child| {
+            let way = if left_out.contains(&child.digest) { Way::Hole } else { below };
+            (bare(child), way)
         }));
         Ok(())
     }

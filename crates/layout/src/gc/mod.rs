@@ -45,7 +45,9 @@ const TRIES: usize = 10;
 pub struct GcOptions {
     /// Lets entries go that have neither a name nor a subject.
     pub untagged: bool,
-    /// Takes manifests that an index lists and that are not there for left out on purpose, with all that they lead to.
+    /// Takes manifests that an index lists and that are not there for left out on purpose, also where no entry declares it,
+    /// and with them what they alone lead to. What is declared ([`check::KEPT_PLATFORMS`](crate::check::KEPT_PLATFORMS))
+    /// is a hole in any case.
     pub sparse: bool,
     /// Blobs whose file was made or moved less than this ago stay. One hour unless told.
     pub grace: Duration,
@@ -152,14 +154,21 @@ pub enum GcReason {
     Untagged,
 }
 
-/// How far a collection has come; tests interleave here.
+/// How far a collection has come; tests interleave here, and let the disk fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Planned,
     IndexSaved,
+    /// A blob is about to be moved aside.
+    Moving,
     DocumentsAside,
     BlobsAside,
+    /// A blob is about to be removed.
+    Removing,
 }
+
+/// Who is told of each step, and may say that it fails.
+type Watch<'a> = dyn FnMut(Step) -> std::io::Result<()> + 'a;
 
 impl Layout {
     /// What [`Layout::gc`] would do now. It takes no lock and writes nothing.
@@ -195,10 +204,10 @@ impl Layout {
     /// [`Error::ReadOnly`], [`Error::Busy`], [`Error::Locking`], [`Error::Full`], [`Error::Unsettled`]. Where removing
     /// fails half way, what nothing needs is partly gone, and nothing else is.
     pub fn gc(&self, options: &GcOptions) -> Result<GcPlan> {
-        self.gc_watched(options, &mut |_| {})
+        self.gc_watched(options, &mut |_| Ok(()))
     }
 
-    fn gc_watched(&self, options: &GcOptions, watch: &mut dyn FnMut(Step)) -> Result<GcPlan> {
+    fn gc_watched(&self, options: &GcOptions, watch: &mut Watch<'_>) -> Result<GcPlan> {
         self.0.must_be_writable()?;
         let lock = Lock::take(&self.0)?;
         let done = self.collect(options, watch);
@@ -206,12 +215,12 @@ impl Layout {
         done
     }
 
-    fn collect(&self, options: &GcOptions, watch: &mut dyn FnMut(Step)) -> Result<GcPlan> {
+    fn collect(&self, options: &GcOptions, watch: &mut Watch<'_>) -> Result<GcPlan> {
         let mut gone = GcPlan::default();
         let mut full = None;
         for _ in 0..TRIES {
             let draft = mark::Draft::make(self, options, inventory::now(&self.0), full.is_some())?;
-            watch(Step::Planned);
+            watch(Step::Planned).map_err(Error::storage("reading", &self.0.path))?;
             match sweep::sweep(self, draft, &mut gone, watch) {
                 // There is no room for a new index. What goes even without one may make some.
                 Err(error @ Error::Full { .. }) if full.is_none() && gone.blobs.is_empty() => {

@@ -6,7 +6,7 @@ use transship_spec::Digest;
 
 use super::inventory::{Blob, Inventory, is_older, own_folder};
 use super::mark::{Draft, Mark, document_at};
-use super::{GcOptions, GcPlan, Step};
+use super::{GcOptions, GcPlan, Step, Watch};
 use crate::dir::{Dir, FileState};
 use crate::edit::IndexEdit;
 use crate::layout::{BLOBS, INDEX, Inner};
@@ -23,7 +23,7 @@ pub(super) fn sweep(
     layout: &Layout,
     mut draft: Draft,
     gone: &mut GcPlan,
-    watch: &mut dyn FnMut(Step),
+    watch: &mut Watch<'_>,
 ) -> Result<Option<GcPlan>> {
     let inner = &layout.0;
     let scratch = Scratch::new(inner);
@@ -44,7 +44,7 @@ pub(super) fn sweep(
         let Some(saved) = saved else { return Ok(None) };
         draft.state = saved;
     }
-    watch(Step::IndexSaved);
+    watch(Step::IndexSaved).map_err(Error::storage("reading", &inner.path))?;
     let blobs: Vec<_> = std::mem::take(&mut draft.inventory.blobs)
         .into_iter()
         .zip(std::mem::take(&mut draft.marks))
@@ -90,7 +90,7 @@ struct Sweeper<'a> {
 
 impl Sweeper<'_> {
     /// Manifests first, all at once, so that no writer finds one of which something has gone already.
-    fn all(&mut self, blobs: Vec<Blob>, watch: &mut dyn FnMut(Step)) -> Result<bool> {
+    fn all(&mut self, blobs: Vec<Blob>, watch: &mut Watch<'_>) -> Result<bool> {
         let (documents, others): (Vec<_>, Vec<_>) =
             blobs.into_iter().partition(|blob| document_at(self.layout, &blob.digest, blob.size).is_some());
         let sizes: HashMap<Digest, u64> = match documents.is_empty() {
@@ -116,17 +116,18 @@ impl Sweeper<'_> {
         batch: &[Blob],
         sizes: &HashMap<Digest, u64>,
         step: Step,
-        watch: &mut dyn FnMut(Step),
+        watch: &mut Watch<'_>,
     ) -> Result<bool> {
         let inner = &self.layout.0;
         let mut aside: HashMap<&Digest, u64> = HashMap::new();
         let moved = batch.iter().try_for_each(|blob| {
+            watch(Step::Moving).map_err(Error::storage("moving aside", &inner.path))?;
             if !self.kept.contains_key(&blob.digest) && self.aside(blob)? {
                 aside.insert(&blob.digest, blob.size);
             }
             Ok(())
         });
-        watch(step);
+        let moved = moved.and_then(|()| watch(step).map_err(Error::storage("reading", &inner.path)));
         let needed = moved.and_then(|()| self.is_settled()).and_then(|settled| match settled {
             true => lease::relied_on(inner).map(Some),
             false => Ok(None),
@@ -156,6 +157,7 @@ impl Sweeper<'_> {
             self.kept.insert(digest, size);
         }
         for (digest, size) in aside {
+            watch(Step::Removing).map_err(Error::storage("removing", &inner.path))?;
             self.remove(digest)?;
             self.gone.blobs.push((digest.clone(), size));
         }

@@ -3,7 +3,7 @@
 use transship_spec::{Descriptor, Manifest, MediaType};
 
 use super::*;
-use crate::{Name, Session};
+use crate::{Name, Session, check};
 
 const AT_ONCE: GcOptions =
     GcOptions { untagged: false, sparse: false, grace: Duration::ZERO, partials: Duration::from_secs(3600) };
@@ -43,6 +43,7 @@ fn collect_and(layout: &Layout, options: &GcOptions, when: Step, act: impl FnOnc
         {
             act();
         }
+        Ok(())
     });
     assert!(act.is_none(), "{when:?} was not reached");
     done.unwrap()
@@ -141,6 +142,41 @@ fn row_19_a_writer_that_commits_meanwhile_waits_and_loses_nothing() {
     });
     assert_eq!(layout.resolve(Some("v1")).unwrap().descriptor.digest, manifest.digest);
     assert_eq!(layout.plan_gc(&AT_ONCE).unwrap().reachable.count, 3);
+}
+
+#[test]
+fn row_5_19_an_error_of_the_disk_at_any_step_loses_nothing_and_the_next_collection_completes() {
+    let untagged = GcOptions { untagged: true, ..AT_ONCE };
+    for nth in 0.. {
+        let (folder, layout, manifest, layer) = with_garbage();
+        layout.edit(|index| index.pin(&manifest)).unwrap();
+        let session = layout.begin().unwrap();
+        let (kept, _) = image(&session, "kept");
+        session.commit(|index| index.set(&name("kept"), &kept)).unwrap();
+        let mut steps = 0;
+        let collected = layout.gc_watched(&untagged, &mut |_| {
+            steps += 1;
+            if steps > nth { Err(rustix::io::Errno::IO.into()) } else { Ok(()) }
+        });
+        let is_done = collected.is_ok();
+        if let Err(error) = collected {
+            assert_eq!(error.kind(), transship_spec::Kind::Storage, "{error}");
+            assert!(error.to_string().contains("Input/output error"), "{error}");
+        }
+        let options = check::Options::default();
+        let report = check::directory(folder.path(), &Layout::options(), &options, &mut |_| {}).unwrap();
+        // There is one only if everything that is named is there and right.
+        assert!(report.closure.is_some(), "step {nth}");
+        layout.gc(&untagged).unwrap();
+        assert!(
+            layout.has(&kept).unwrap() && !layout.has(&manifest).unwrap() && !layout.has(&layer).unwrap()
+        );
+        assert!(!folder.path().join(".transship").exists(), "step {nth}");
+        if is_done {
+            assert_eq!(nth, 8, "each of the steps has failed once");
+            break;
+        }
+    }
 }
 
 #[test]

@@ -79,6 +79,43 @@ fn lines_of(bench: &Bench, document: &Value, lines: &mut std::collections::BTree
     }
 }
 
+/// Counts what it is told.
+#[derive(Debug, Default)]
+struct Listener {
+    blobs: AtomicU64,
+    bytes: AtomicU64,
+    read: AtomicU64,
+    ends: AtomicU64,
+}
+
+impl check::Progress for Listener {
+    fn started(&self, blobs: usize, bytes: u64) {
+        self.blobs.store(blobs as u64, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    fn advanced(&self, bytes: u64) {
+        self.read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn finished(&self) {
+        self.ends.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whoever_asks_is_told_of_every_byte_of_every_blob() {
+    let bench = Bench::new(&Recipe::default());
+    let listener = std::sync::Arc::new(Listener::default());
+    let mut options = Options::default();
+    options.progress = Some(listener.clone());
+    let (found, _) = bench.check(&options);
+    assert_eq!(codes(&found), [""; 0]);
+    let layer = bench.layer().metadata().unwrap().len();
+    let told = [&listener.blobs, &listener.bytes, &listener.read, &listener.ends];
+    assert_eq!(told.map(|told| told.load(Ordering::Relaxed)), [1, layer, layer, 1]);
+}
+
 #[test]
 fn the_closure_digest_is_the_hash_of_what_is_reachable_and_of_nothing_else() {
     let bench = rich();

@@ -3,6 +3,9 @@
 mod repair;
 mod show;
 mod source;
+mod watch;
+
+use std::sync::Arc;
 
 use transship_layout::check::{self, Finding, Report};
 use transship_spec::{Kind, Reference};
@@ -14,6 +17,7 @@ use crate::local;
 use crate::place::{Made, Place};
 use show::Shown;
 use source::Opened;
+use watch::Watched;
 
 pub(crate) fn run(args: &args::Check, context: &Context) -> Result<(), Failure> {
     let what = crate::show::plain(&args.location);
@@ -50,7 +54,7 @@ fn look(
     context: &Context,
     emit: &mut dyn FnMut(&Finding),
 ) -> Result<Report, Failure> {
-    let options = options(args);
+    let options = options(args, context);
     match place {
         Place::Layout { path, reference: None } => {
             let open = local::options(&args.reading, &args.writing);
@@ -63,11 +67,12 @@ fn look(
     }
 }
 
-fn options(args: &args::Check) -> check::Options {
+fn options(args: &args::Check, context: &Context) -> check::Options {
     let mut options = check::Options::default();
     options.sparse = args.sparse;
     options.trust_stamps = args.trust_stamps;
     options.threads = args.threads.unwrap_or_default();
+    options.progress = Some(Arc::new(Watched::new(&context.progress)));
     options
 }
 

@@ -30,7 +30,8 @@ impl<'a> Shown<'a> {
         if self.context.output.is_json() {
             self.kept.push(finding.clone());
         } else if self.failure.is_none() {
-            self.failure = self.context.output.line(line(finding)).err();
+            let print = || self.failure = self.context.output.line(line(finding)).err();
+            self.context.progress.beside(print);
         }
     }
 

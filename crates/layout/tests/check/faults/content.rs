@@ -148,7 +148,12 @@ pub(super) fn blobs() -> Vec<Case> {
             },
             &["blob-missing"],
         ),
-        ("a hole, and nobody asked for holes", entry(hole), &["blob-missing"]),
+        ("a hole that nobody declared", entry(undeclared), &["blob-missing"]),
+        (
+            "a hole that nobody declared, and that is meant",
+            Recipe { entry: undeclared, options: |options| options.sparse = true, ..Recipe::default() },
+            &["hole-declared"],
+        ),
         (
             "IMG-150 a foreign layer that is elsewhere",
             manifest(|_, manifest| {
@@ -158,6 +163,12 @@ pub(super) fn blobs() -> Vec<Case> {
             &["blob-orphan", "media-type-deprecated", "nondistributable-absent"],
         ),
     ]
+}
+
+/// The same, and nothing says so.
+fn undeclared(bench: &Bench, entry: &mut Value) {
+    hole(bench, entry);
+    entry["annotations"] = json!({NAME: "v1"});
 }
 
 /// An index for two platforms, of which one was kept.
@@ -176,7 +187,7 @@ fn absent() -> Value {
 }
 
 fn declared() -> Recipe {
-    Recipe { entry: hole, options: |options| options.sparse = true, ..Recipe::default() }
+    entry(hole)
 }
 
 pub(super) fn descriptors() -> Vec<Case> {
