@@ -171,6 +171,42 @@ fn skopeo_reads_our_archives() {
 }
 
 #[test]
+fn img_159_what_docker_loads_from_is_still_loaded_from_when_something_is_added() {
+    let (sandbox, ..) = two();
+    let (one, two) = ("h.example/app:v1", "h.example/app:v2");
+    let name = |at: &str, name: &str| format!("{at}:{name}");
+    sandbox.ok(&["copy", "--referrers", "none", &name("oci:out", one), "docker-archive:ours.tar"]);
+    let saved = name("docker-archive:theirs.tar", one);
+    peer(&sandbox, "skopeo", &["--insecure-policy", "copy", &name("oci:out", one), &saved]);
+    for file in ["ours.tar", "theirs.tar"] {
+        let added = ["copy", &name("oci:out", two), &format!("oci-archive:{file}")];
+        sandbox.ok(&added);
+        let archive = format!("docker-archive:{file}");
+        let listed: Value =
+            serde_json::from_str(&peer(&sandbox, "skopeo", &["list-tags", &archive])).unwrap();
+        assert_eq!(listed["Tags"], serde_json::json!([one, two]), "{file}");
+        for image in [one, two] {
+            let ours: Value =
+                serde_json::from_str(&sandbox.ok(&["manifest", "get", &name("oci:out", image)])).unwrap();
+            let raw = ["inspect", "--raw", &name(&archive, image)];
+            let theirs: Value = serde_json::from_str(&peer(&sandbox, "skopeo", &raw)).unwrap();
+            assert_eq!(theirs["config"]["digest"], ours["config"]["digest"], "{file} {image}");
+            let to = format!("oci:{file}-{}:x", &image[image.len() - 2..]);
+            peer(&sandbox, "skopeo", &["--insecure-policy", "copy", &name(&archive, image), &to]);
+        }
+        let before = sandbox.tree();
+        sandbox.ok(&added);
+        assert_eq!(sandbox.tree(), before);
+        // What cannot be loaded is not added in silence.
+        let sbom = ["pack", "files", "sbom.json", "--artifact-type", "a/b", "--to"];
+        sandbox.ok(&[&sbom[..], &["oci:sboms:sbom"]].concat());
+        let into = format!("oci-archive:{file}:sbom");
+        sandbox.fails_saying(12, &["copy", "oci:sboms:sbom", &into], "oci-archive:OTHER");
+        assert!(sandbox.path(file).exists());
+    }
+}
+
+#[test]
 fn we_read_the_archives_of_skopeo() {
     let (sandbox, digest, _) = two();
     let name = "oci:out:h.example/app:v1";

@@ -1,6 +1,6 @@
 //! An archive as an endpoint: read by offset, written in one pass over what was planned.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use crate::{Error, Result, transfer};
 
 /// An archive that is written, or was there and is added to.
 ///
-/// What it held stays: a copy writes a new archive with the old content and the new, which takes the old one's place when
+/// What it held stays, a list for `docker load` too: a copy writes a new archive with the old content and the new, which takes the old one's place when
 /// it is whole.
 #[derive(Debug, Clone)]
 pub struct ArchiveTarget {
@@ -78,13 +78,26 @@ impl ArchiveTarget {
         // Not by which ended first: the same copy makes the same index.
         roles.sort_by_cached_key(order);
         let index = edit_index(self.old.as_ref(), |index| enter(index, &roles))?;
-        let docker = match self.is_docker {
+        let listing = self.old.as_ref().filter(|old| old.lists_images());
+        let before = self.old.as_ref().map(Archive::head).transpose()?.flatten();
+        if let Some(before) = before.filter(|before| before.index == index)
+            && (listing.is_some() || !self.is_docker)
+        {
+            return Ok(before);
+        }
+        // Whoever has loaded from it goes on to, also when it is called an oci-archive here.
+        let docker = match self.is_docker || listing.is_some() {
             false => None,
-            true => Some(docker_manifest(&index, |image| match (images.get(&image.digest), &self.old) {
-                (Some(children), _) => Ok(children.clone()),
-                (None, Some(old)) => Ok(old.read_document(image)?.children().into_iter().cloned().collect()),
-                (None, None) => Ok(Vec::new()),
-            })?),
+            true => {
+                let children = |image: &Descriptor| match (images.get(&image.digest), &self.old) {
+                    (Some(children), _) => Ok(children.clone()),
+                    (None, Some(old)) if image.media_type.is_document() => {
+                        Ok(old.read_document(image)?.children().into_iter().cloned().collect())
+                    }
+                    (None, _) => Ok(Vec::new()),
+                };
+                Some(docker_manifest(&index, listing, children)?)
+            }
         };
         Ok(Head { index, docker })
     }
@@ -369,10 +382,15 @@ impl Session for ArchiveSession {
             let kept: Vec<Descriptor> =
                 self.kept.iter().filter(|blob| !new.holds(&blob.digest)).cloned().collect();
             let head = self.target.head(&roles, &self.images)?;
+            let planned: HashSet<Digest> = self.content.iter().map(|blob| blob.digest.clone()).collect();
             off_the_reactor(move || {
                 if let Some(old) = &target.old {
                     for blob in &kept {
-                        new.copy_from(old, blob)?;
+                        // What gets a name now is right; what had one stays as it is.
+                        match planned.contains(&blob.digest) {
+                            true => new.copy_from(old, blob)?,
+                            false => drop(new.carry_from(old, blob)?),
+                        }
                     }
                 }
                 new.finish_over(head, &target.before)?;

@@ -102,6 +102,53 @@ async fn a_wrong_blob_of_an_archive_is_mended_by_the_next_copy() {
 }
 
 #[tokio::test]
+async fn what_is_added_one_by_one_makes_the_archive_that_is_made_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = images(&folder.path().join("from"), &["v1", "v2", "v3"]);
+    let (once, bit_by_bit) = (folder.path().join("a.tar"), folder.path().join("b.tar"));
+    let source = || endpoint::layout(from.clone());
+    assert_done(&copy(&[all(source())], &into(&once)).await);
+    for name in ["v1", "v2", "v3"] {
+        assert_done(&copy(&[one(source(), name)], &into(&bit_by_bit)).await);
+    }
+    assert_eq!(std::fs::read(&once).unwrap(), std::fs::read(&bit_by_bit).unwrap());
+}
+
+#[tokio::test]
+async fn what_an_archive_held_is_carried_over_without_a_look_and_what_is_named_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = images(&folder.path().join("from"), &["v1", "v2"]);
+    let path = folder.path().join("a.tar");
+    let source = |name| [one(endpoint::layout(from.clone()), name)];
+    assert_done(&copy(&source("v1"), &into(&path)).await);
+    // The layer that only the first image has.
+    let image = from.resolve(Some("v1")).unwrap().descriptor;
+    let own = from.read_document(&image).unwrap().children().last().unwrap().digest.clone();
+    let content = std::fs::read(blob_path(&from, &own.to_string())).unwrap();
+    let mut broken = std::fs::read(&path).unwrap();
+    let at = broken.windows(content.len()).position(|window| window == content).unwrap();
+    broken[at] ^= 1;
+    std::fs::write(&path, &broken).unwrap();
+    assert_done(&copy(&source("v2"), &into(&path)).await);
+    let archive = open(&path);
+    let wrong =
+        transship_spec::Descriptor::new(transship_spec::MediaType::OCTET_STREAM, own, content.len() as u64);
+    assert!(archive.has(&wrong), "it is still there");
+    assert!(std::io::copy(&mut archive.open_blob(&wrong).unwrap(), &mut std::io::sink()).is_err());
+    let other = endpoint::archive(archive.clone());
+    assert_done(&copy(&[one(other, "v2")], &into_layout(&layout(&folder.path().join("to")), "")).await);
+    // Under another name it would be relied on: it is taken from the source.
+    let again = Destination::Archive {
+        target: ArchiveTarget::open(&path, Archive::options()).unwrap(),
+        name: Some("v1-again".to_owned()),
+    };
+    let report = copy(&source("v1"), &again).await;
+    assert_done(&report);
+    assert_eq!(report.content.healed.count, 1, "{report:?}");
+    check(&open(&path));
+}
+
+#[tokio::test]
 async fn an_index_for_several_platforms_is_not_for_docker_load() {
     let folder = tempfile::tempdir().unwrap();
     let from = layout(&folder.path().join("from"));

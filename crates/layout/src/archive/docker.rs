@@ -1,7 +1,7 @@
 //! What `docker save` wrote before Docker 25, seen as the layout that it stands for; and the list that `docker load` asks
 //! for (IMG-159).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::write::edit_text;
 use crate::blobs::blob_path;
 use crate::index::Index;
 use crate::layout::{EMPTY_INDEX, INDEX};
-use crate::{Error, Name, Result};
+use crate::{Archive, Error, Name, Result};
 
 /// The largest `manifest.json`, in bytes.
 pub(super) const MAX_MANIFEST: u64 = 16 << 20;
@@ -33,10 +33,14 @@ struct Saved {
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
     layers: Option<Vec<String>>,
+    /// What else Docker says of it.
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The text of `manifest.json` for the images that an index lists: it points at their blobs. `children` tells what an image
-/// needs: its config, then its layers.
+/// needs: its config, then its layers. `before` is an archive that is added to: what its own list says of other images is
+/// kept, and what it holds without listing it need not be listed now.
 ///
 /// Referrers are no images, and are not listed. A name that is no full reference is not, either; the image is.
 ///
@@ -45,10 +49,15 @@ struct Saved {
 /// [`Error::Malformed`], and those of `children`.
 pub fn docker_manifest(
     index: &[u8],
+    before: Option<&Archive>,
     mut children: impl FnMut(&Descriptor) -> Result<Vec<Descriptor>>,
 ) -> Result<Vec<u8>> {
     let wrong = |source| Error::Malformed { path: INDEX.into(), source };
     let index = Index::parse(index.to_vec()).map_err(wrong)?;
+    let held: HashSet<Digest> = match before {
+        Some(before) => before.entries()?.into_iter().map(|entry| entry.descriptor.digest).collect(),
+        None => HashSet::new(),
+    };
     let mut saved: Vec<Saved> = Vec::new();
     let mut places: HashMap<Digest, usize> = HashMap::new();
     for position in 0..index.len() {
@@ -61,7 +70,8 @@ pub fn docker_manifest(
                 let config = needs.first().filter(|config| config.media_type.is_image_config());
                 let Some(config) = config.filter(|_| !descriptor.media_type.is_index()) else {
                     let is_attached = entry.name().is_none() && !descriptor.media_type.is_index();
-                    if is_attached || entry.name().is_some_and(crate::names::is_about_a_digest) {
+                    let is_about = entry.name().is_some_and(crate::names::is_about_a_digest);
+                    if is_attached || is_about || held.contains(&descriptor.digest) {
                         continue;
                     }
                     return Err(no_image(descriptor));
@@ -71,6 +81,7 @@ pub fn docker_manifest(
                     config: blob_path(&config.digest),
                     repo_tags: None,
                     layers: Some(layers),
+                    rest: serde_json::Map::new(),
                 });
                 places.insert(descriptor.digest.clone(), saved.len() - 1);
                 saved.len() - 1
@@ -80,15 +91,47 @@ pub fn docker_manifest(
             image.repo_tags.get_or_insert_default().push(name.to_owned());
         }
     }
+    let listed = before.map(Archive::head).transpose()?.flatten().and_then(|head| head.docker);
+    if let Some(listed) = listed {
+        keep(&listed, &mut saved);
+    }
     serde_json::to_vec(&saved).map_err(|error| {
         wrong(transship_spec::Error::Document { what: DOCKER_MANIFEST, reason: error.to_string() })
     })
 }
 
+/// Keeps what a list says of images that another one does not know: members of an index for several platforms, say. One
+/// that has lost all its names is not kept.
+fn keep(listed: &[u8], saved: &mut Vec<Saved>) {
+    let usual = |name: &String| {
+        Reference::parse(name).map_or_else(|_| name.clone(), |reference| reference.or_latest().to_string())
+    };
+    // A list that cannot be read is of no use to anybody.
+    let listed: Vec<Saved> = serde_json::from_slice(listed).unwrap_or_default();
+    let taken: HashSet<String> =
+        saved.iter().flat_map(|image| image.repo_tags.iter().flatten()).map(usual).collect();
+    for mut image in listed {
+        if let Some(known) = saved.iter_mut().find(|known| known.config == image.config) {
+            known.rest = image.rest;
+            continue;
+        }
+        let names = image.repo_tags.iter().flatten().filter(|name| !taken.contains(&usual(name)));
+        let names: Vec<String> = names.cloned().collect();
+        let has_lost_all = names.is_empty() && image.repo_tags.as_ref().is_some_and(|tags| !tags.is_empty());
+        // Only blobs are carried over.
+        let mut files = std::iter::once(&image.config).chain(image.layers.iter().flatten());
+        if !has_lost_all && files.all(|file| super::read::digest_of(file).is_some()) {
+            image.repo_tags = image.repo_tags.map(|_| names);
+            saved.push(image);
+        }
+    }
+}
+
 fn no_image(descriptor: &Descriptor) -> Error {
     let what = if descriptor.media_type.is_index() { "an index" } else { "no image" };
     let text = format!(
-        "{} is {what}, and an archive for docker load holds images for one platform (choose one: --platform)",
+        "{} is {what}, and an archive for docker load holds images for one platform (choose one: --platform; or write \
+         another archive: oci-archive:OTHER)",
         descriptor.digest
     );
     Error::Document { digest: descriptor.digest.clone(), source: transship_spec::Error::Unsupported(text) }

@@ -12,16 +12,19 @@
 //!   memory.
 //! * **What `docker save` wrote before Docker 25** is seen as the layout that it stands for; see [`Archive`].
 //! * **Writing** ([`NewArchive`]) knows all members before the first byte of one comes, so that each has its place, the
-//!   same content is the same file, and the file appears when it is whole.
+//!   same content is the same file, and the file appears when it is whole. What an older archive holds is carried over
+//!   by the kernel.
 //!
 //! Memory is about 100 bytes a blob; there may be [`MAX_MEMBERS`] members.
 
+mod carry;
 mod docker;
 mod open;
 mod read;
 mod tar;
 mod write;
 
+pub use carry::Carried;
 pub use docker::docker_manifest;
 pub use open::ArchiveOptions;
 pub use read::{Archive, Section};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use transship_spec::{Descriptor, Digest, Document};
 
+use super::carry::At;
 use super::docker;
 use super::open::ArchiveOptions;
 use super::tar::{self, Member, What};
@@ -222,6 +223,12 @@ impl Archive {
         Resolver { path: &self.0.path, source: self, index: &self.0.index }
     }
 
+    /// Whether it has a list of images for `docker load`.
+    #[must_use]
+    pub fn lists_images(&self) -> bool {
+        self.0.contents.docker.is_some()
+    }
+
     /// What stands before its blobs; nothing for what `docker save` wrote before Docker 25.
     ///
     /// # Errors
@@ -358,6 +365,14 @@ pub struct Section {
 impl Section {
     pub(super) fn of(file: &Arc<File>, at: u64, size: u64) -> Self {
         Self { source: Bytes::File(file.clone()), at, left: size }
+    }
+
+    /// Where its bytes lie in a file, if they do.
+    pub(super) fn place(&self) -> Option<At<'_>> {
+        match &self.source {
+            Bytes::File(file) => Some(At { file, offset: self.at }),
+            Bytes::Memory(_) => None,
+        }
     }
 
     /// Leaves out bytes at the beginning.

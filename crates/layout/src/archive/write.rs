@@ -10,15 +10,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use transship_spec::{Descriptor, Digest, Verifier};
 
+use super::carry::{At, Carried, carry};
 use super::open::ArchiveOptions;
-use super::read::{Archive, DOCKER_MANIFEST, Section};
+use super::read::{Archive, DOCKER_MANIFEST};
 use super::tar::{self, BLOCK};
 use crate::blobs::blob_path;
 use crate::index::Index;
@@ -170,13 +171,9 @@ impl Temporary {
         let file = File::options().read(true).write(true).create_new(true).open(&path);
         let file = file.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::Absent { path: folder.to_owned() },
-            _ => writing("making", &path)(error),
+            _ => writing("making", target)(error),
         })?;
         Ok((Self { path, is_named: true }, file))
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Puts the file in its place, whatever is there.
@@ -188,7 +185,7 @@ impl Temporary {
             // A link cannot take the place of another name, so it gets one of its own first.
             let from = format!("/proc/self/fd/{}", file.as_raw_fd());
             linkat(CWD, from, CWD, &self.path, AtFlags::SYMLINK_FOLLOW)
-                .map_err(|error| writing("making", &self.path)(error.into()))?;
+                .map_err(|error| writing("making", target)(error.into()))?;
             self.is_named = true;
         }
         #[cfg(not(target_os = "linux"))]
@@ -215,7 +212,11 @@ fn folder_of(path: &Path) -> &Path {
 fn writing(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::Full { path: path.to_owned(), resource: "space", free: None, source: error }
+            let state = rustix::fs::statvfs(folder_of(path)).ok();
+            let free = state.as_ref().map(|state| state.f_bavail.saturating_mul(state.f_frsize));
+            let inodes = state.is_some_and(|state| state.f_files > 0 && state.f_favail == 0);
+            let resource = if inodes { "inodes" } else { "space" };
+            Error::Full { path: path.to_owned(), resource, free, source: error }
         }
         _ => Error::from_io(error, doing, path),
     }
@@ -264,7 +265,8 @@ impl ArchiveOptions {
 impl NewArchive {
     /// Gives each blob its place, and writes all headers.
     fn lay_out(&mut self, sizes: BTreeMap<Digest, (bool, u64)>) -> Result<()> {
-        let path = self.temporary.path().to_owned();
+        // The file has no name yet: the archive's is told.
+        let path = self.target.clone();
         let mut front = Vec::new();
         let mut members: Vec<(&str, &[u8])> = vec![(MARKER, MARKER_CONTENT), (INDEX, &self.head.index)];
         if let Some(docker) = &self.head.docker {
@@ -339,6 +341,28 @@ impl NewArchive {
         }
     }
 
+    /// Carries a blob over from another archive as it is, without a look at it: what was wrong with it there is wrong here.
+    /// Where the kernel can, it moves the bytes, and shares them where the file system does.
+    ///
+    /// # Errors
+    /// As [`NewArchive::copy_from`], except that nothing is verified.
+    pub fn carry_from(&self, other: &Archive, blob: &Descriptor) -> Result<Carried> {
+        let section = other.section(blob)?;
+        let (Some(from), Some(slot)) = (section.place(), self.slot(&blob.digest)) else {
+            return self.copy_from(other, blob).map(|()| Carried::ByHand);
+        };
+        if slot.size != blob.size {
+            let (digest, expected, actual) = (blob.digest.clone(), slot.size, blob.size);
+            return Err(self.wrong(transship_spec::Error::SizeMismatch { digest, expected, actual }));
+        }
+        let to = At { file: &self.file, offset: slot.at };
+        let carried = carry(from, to, slot.size)
+            .map_err(writing("writing", &self.target))?
+            .map_err(Error::storage("reading", other.path()))?;
+        self.done().insert(blob.digest.clone());
+        Ok(carried)
+    }
+
     /// Puts the archive in its place. Blobs that were planned and did not come are left out, and so must `head` do.
     ///
     /// # Errors
@@ -364,7 +388,7 @@ impl NewArchive {
         let new = if is_whole { self } else { self.without_gaps(head)? };
         let NewArchive { target, durability, file, temporary, .. } = new;
         if durability == Durability::Full {
-            file.sync_all().map_err(writing("syncing", temporary.path()))?;
+            file.sync_all().map_err(writing("syncing", &target))?;
         }
         // Programs like this one wait for each other. Where folders cannot be locked, the look at what is there must do.
         let folder = File::open(folder_of(&target)).ok().filter(|folder| folder.lock().is_ok());
@@ -398,10 +422,11 @@ impl NewArchive {
         new.lay_out(came.map(|((is_blob, digest), slot)| (digest.clone(), (*is_blob, slot.size))).collect())?;
         for (key, to) in &new.slots {
             let Some(from) = self.slots.get(key) else { continue };
-            let mut section = Section::of(&self.file, from.at, from.size);
-            let mut out = &*new.file;
-            out.seek(SeekFrom::Start(to.at)).map_err(writing("writing", new.temporary.path()))?;
-            io::copy(&mut section, &mut out).map_err(writing("writing", new.temporary.path()))?;
+            let (source, target) =
+                (At { file: &self.file, offset: from.at }, At { file: &new.file, offset: to.at });
+            carry(source, target, from.size)
+                .and_then(|carried| carried)
+                .map_err(writing("writing", &new.target))?;
         }
         Ok(new)
     }
@@ -424,7 +449,7 @@ impl MemberWriter<'_> {
     /// [`Error::Content`] as soon as more comes than was planned, [`Error::Full`], [`Error::Storage`].
     pub fn push(&mut self, piece: &[u8]) -> Result<()> {
         self.verifier.update(piece).map_err(|source| self.archive.wrong(source))?;
-        let path = self.archive.temporary.path();
+        let path = &self.archive.target;
         self.archive.file.write_all_at(piece, self.at).map_err(writing("writing", path))?;
         self.at += piece.len() as u64;
         Ok(())

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use transship_codec::{Compression, Encoder, EncoderOptions};
-use transship_layout::archive::{Head, Place, docker_manifest, edit_index};
+use transship_layout::archive::{Carried, Head, Place, docker_manifest, edit_index};
 use transship_layout::{Archive, Error, Layout, graph};
 use transship_spec::{Descriptor, Digest, ImageConfig, Kind, Manifest, MediaType, Platform};
 
@@ -329,6 +329,43 @@ fn what_was_planned_and_did_not_come_leaves_no_gap() {
 }
 
 #[test]
+fn what_is_carried_over_is_moved_by_the_kernel_and_looked_at_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.tar");
+    let content = vec![7; 3 << 20];
+    let blobs: Vec<Descriptor> =
+        [&content[..], b"", b"small"].into_iter().map(|bytes| Descriptor::of(text(), bytes)).collect();
+    let head = Head { index: edit_index(None, |_| Ok(())).unwrap(), docker: None };
+    let new = Archive::options().create(&path, head.clone(), blobs.clone()).unwrap();
+    for (blob, bytes) in blobs.iter().zip([&content[..], b"", b"small"]) {
+        let mut writer = new.writer(&blob.digest).unwrap();
+        writer.push(bytes).unwrap();
+        writer.commit().unwrap();
+    }
+    new.finish(head.clone()).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.iter().position(|byte| *byte == 7).unwrap();
+    bytes[at + 5000] ^= 1;
+    let broken = written(folder.path(), &bytes);
+    for (path, carried) in [(&path, "carried.tar"), (&broken, "broken.tar")] {
+        let old = Archive::options().open(path).unwrap();
+        let target = folder.path().join(carried);
+        let new = Archive::options().create(&target, head.clone(), blobs.clone()).unwrap();
+        for blob in &blobs {
+            assert_eq!(new.carry_from(&old, blob).unwrap(), Carried::ByKernel);
+            assert!(new.holds(&blob.digest));
+        }
+        new.finish(head.clone()).unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), std::fs::read(path).unwrap());
+    }
+    let old = Archive::options().open(&broken).unwrap();
+    let new = Archive::options().create(&path, head.clone(), blobs.clone()).unwrap();
+    assert_eq!(new.copy_from(&old, &blobs[0]).unwrap_err().kind(), Kind::Invalid);
+    let other = Descriptor::new(text(), blobs[0].digest.clone(), 5);
+    assert_eq!(new.carry_from(&old, &other).unwrap_err().kind(), Kind::Invalid);
+}
+
+#[test]
 fn an_archive_that_is_given_up_leaves_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), b"as it was");
@@ -455,14 +492,14 @@ fn img_159_the_list_for_docker_load_names_configs_and_layers() {
         Ok(archive.read_document(image)?.children().into_iter().cloned().collect::<Vec<_>>())
     };
     let list: serde_json::Value =
-        serde_json::from_slice(&docker_manifest(&index, children).unwrap()).unwrap();
+        serde_json::from_slice(&docker_manifest(&index, None, children).unwrap()).unwrap();
     assert_eq!(list[0]["RepoTags"], serde_json::json!(["docker.io/library/app:v1", "h.example/app:v2"]));
     assert!(list[0]["Config"].as_str().unwrap().starts_with("blobs/sha256/"));
     assert_eq!(list[1]["RepoTags"], serde_json::Value::Null);
     let nested = Manifest::new(Descriptor::empty(), vec![]).to_document().unwrap().descriptor();
     let nested = Descriptor { media_type: MediaType::OCI_INDEX, ..nested };
     let index = edit_index(None, |index| index.set(&short("all"), &nested).map(drop)).unwrap();
-    assert_eq!(docker_manifest(&index, |_| Ok(Vec::new())).unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(docker_manifest(&index, None, |_| Ok(Vec::new())).unwrap_err().kind(), Kind::Unsupported);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::mount::{MountFlags, mount, mount_remount};
-use transship_layout::{Error, Layout};
+use transship_layout::{Archive, Error, Layout, archive};
 use transship_spec::{Descriptor, Kind};
 
 use crate::processes::process;
@@ -40,6 +40,8 @@ pub(crate) fn role(role: &str, path: &Path) {
         "read-only" => read_only(path),
         "another mount" => another_mount(path),
         "denied" => denied(path),
+        "full beside an archive" => full_beside_an_archive(path),
+        "read-only beside an archive" => read_only_beside_an_archive(path),
         "few files" => few_files(path),
         "hard link elsewhere" => crate::linked::hard_link_elsewhere(path),
         "symbolic link elsewhere" => crate::linked::symbolic_link_elsewhere(path),
@@ -195,6 +197,73 @@ fn few_files(path: &Path) {
         (0..1500u32).map(|n| session.put_bytes(text(), &n.to_le_bytes()).unwrap()).collect();
     session.commit(|_| Ok(())).unwrap();
     assert!(blobs.iter().all(|blob| layout.has(blob).unwrap()));
+}
+
+/// Adds a blob of this size to an archive that may be there.
+fn add(path: &Path, size: usize) -> Result<(), Error> {
+    let old = path.exists().then(|| Archive::options().open(path).unwrap());
+    let blob = Descriptor::of(text(), &vec![7; size]);
+    let index = archive::edit_index(old.as_ref(), |index| index.add(&blob).map(drop))?;
+    let head = archive::Head { index, docker: None };
+    let kept: Vec<Descriptor> =
+        old.iter().flat_map(|old| old.entries().unwrap()).map(|e| e.descriptor).collect();
+    let new = Archive::options().create(path, head.clone(), kept.iter().chain([&blob]).cloned())?;
+    for blob in &kept {
+        new.carry_from(old.as_ref().unwrap(), blob)?;
+    }
+    let mut writer = new.writer(&blob.digest)?;
+    (0..size / 1024).try_for_each(|_| writer.push(&[7; 1024]))?;
+    writer.commit()?;
+    new.finish(head)
+}
+
+#[test]
+fn row_6_a_full_disk_leaves_the_archive_that_was_there_and_nothing_else() {
+    in_a_namespace("full beside an archive");
+}
+
+fn full_beside_an_archive(path: &Path) {
+    tmpfs(path, "size=1m,mode=0755");
+    let (there, new) = (path.join("a.tar"), path.join("new.tar"));
+    add(&there, 600 << 10).unwrap();
+    let before = tree(path);
+    // With what comes, and already with what was there.
+    for (target, size) in [(&there, 2 << 20), (&there, 1 << 10), (&new, 2 << 20)] {
+        let error = add(target, size).unwrap_err();
+        assert!(matches!(error, Error::Full { .. }) && error.kind() == Kind::Storage, "{error}");
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("no space left for {}", target.display())), "{said}");
+        assert!(said.contains("bytes free"), "{said}");
+        assert_eq!(tree(path), before);
+    }
+    Archive::options().open(&there).unwrap();
+    std::fs::remove_file(&there).unwrap();
+    add(&new, 1 << 10).unwrap();
+}
+
+#[test]
+fn row_10_11_12_a_folder_that_may_only_be_read_keeps_its_archive() {
+    in_a_namespace("read-only beside an archive");
+}
+
+fn read_only_beside_an_archive(path: &Path) {
+    tmpfs(path, "mode=0755");
+    let there = path.join("a.tar");
+    add(&there, 1 << 10).unwrap();
+    let before = tree(path);
+    mount_remount(path, MountFlags::RDONLY, "").unwrap();
+    for target in [&there, &path.join("new.tar")] {
+        let error = add(target, 2 << 10).unwrap_err();
+        assert_eq!(error.kind(), Kind::Storage, "{error}");
+        let said = error.to_string();
+        assert!(
+            said.contains(&*target.to_string_lossy()) && said.contains("Read-only file system"),
+            "{said}"
+        );
+    }
+    assert_eq!(tree(path), before);
+    let archive = Archive::options().open(&there).unwrap();
+    assert_eq!(archive.entries().unwrap().len(), 1);
 }
 
 #[test]
