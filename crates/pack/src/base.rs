@@ -1,8 +1,10 @@
-//! What an image is built upon: an image in a layout, of which nothing is lost and no layer is written anew.
+//! What an image is built upon: an image that is there, of which nothing is lost and no layer is written anew.
 
-use std::io::Read;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
 
-use transship_layout::{Entry, Layout, Session};
+use transship_layout::{Entry, Layout, Session, Source, read_document};
 use transship_spec::{
     Annotations, Descriptor, Digest, History, ImageConfig, Manifest, Platform, annotations, platform,
 };
@@ -15,34 +17,83 @@ const MAX_CONFIG: u64 = 8 << 20;
 /// How deep indexes may lie in indexes.
 const MAX_DEPTH: usize = 32;
 
+/// Bytes of a layer that are read in one go.
+const PIECE: usize = 256 << 10;
+
 /// An image to build upon.
 ///
-/// Its layers are carried into the new image's layout: not at all where they are there already, else as a reflink or a
-/// copy. They keep their digests. An image of Docker's media types is a base like any other; the image built upon it is
-/// one of the OCI, and says of its layers, whose bytes are the same, by which OCI type they go (IMG-157). So it can have
-/// annotations and layers in zstd, which Docker's manifests cannot.
+/// Its layers are carried into the new image's layout: not at all where they are there already, from a layout as a reflink
+/// or a copy, from elsewhere as a copy; all that comes is verified. They keep their digests. An image of Docker's media
+/// types is a base like any other; the image built upon it is one of the OCI, and says of its layers, whose bytes are the
+/// same, by which OCI type they go (IMG-157). So it can have annotations and layers in zstd, which Docker's manifests
+/// cannot.
 #[derive(Debug, Clone)]
 pub struct Base {
-    /// The layout that holds it.
-    pub layout: Layout,
+    /// Where it is.
+    pub place: Holder,
     /// The manifest, or an index with one for the platform wanted.
     pub descriptor: Descriptor,
     /// The full name that the new image's annotations are to say (IMG-171).
     pub name: Option<String>,
-    /// Whether layers that the layout does not hold are left out, with a warning, instead of being an error.
+    /// Whether layers that its place does not hold are left out, with a warning, instead of being an error.
     pub sparse: bool,
+}
+
+/// What holds a base.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Holder {
+    /// A layout, with which a new one may share blocks.
+    Layout(Layout),
+    /// An archive, a registry behind an adapter, or whatever else can be read.
+    Source(Arc<dyn Source>),
+}
+
+impl Holder {
+    fn source(&self) -> &dyn Source {
+        match self {
+            Self::Layout(layout) => layout,
+            Self::Source(source) => &**source,
+        }
+    }
+}
+
+impl fmt::Debug for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layout(layout) => f.debug_tuple("Layout").field(layout).finish(),
+            Self::Source(_) => f.write_str("Source"),
+        }
+    }
 }
 
 impl Base {
     /// An entry of a layout, as [`Layout::resolve`] finds it; its full name, if it has one, is said in annotations.
     #[must_use]
     pub fn new(layout: &Layout, entry: &Entry) -> Self {
-        Self {
-            layout: layout.clone(),
-            descriptor: entry.descriptor.clone(),
-            name: entry.full_name().map(str::to_owned),
-            sparse: false,
-        }
+        Self::at(Holder::Layout(layout.clone()), entry)
+    }
+
+    /// An entry of another place.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use transship_layout::Archive;
+    /// use transship_pack::Base;
+    ///
+    /// let archive = Archive::options().open("base.tar")?;
+    /// let entry = archive.resolve(None)?;
+    /// let base = Base::of(Arc::new(archive), &entry);
+    /// # Ok::<(), transship_layout::Error>(())
+    /// ```
+    #[must_use]
+    pub fn of(source: Arc<dyn Source>, entry: &Entry) -> Self {
+        Self::at(Holder::Source(source), entry)
+    }
+
+    fn at(place: Holder, entry: &Entry) -> Self {
+        let name = entry.full_name().map(str::to_owned);
+        Self { place, descriptor: entry.descriptor.clone(), name, sparse: false }
     }
 
     /// Reads manifest and config.
@@ -78,7 +129,7 @@ impl Base {
     fn manifest(&self, wanted: Option<&Platform>) -> Result<(Digest, Manifest), Error> {
         let mut descriptor = self.descriptor.clone();
         for _ in 0..MAX_DEPTH {
-            let document = self.layout.read_document(&descriptor)?;
+            let document = read_document(self.place.source(), &descriptor)?;
             if let Some(manifest) = document.as_manifest() {
                 return Ok((descriptor.digest, manifest.clone()));
             }
@@ -98,9 +149,10 @@ impl Base {
             })?;
         }
         let mut bytes = Vec::new();
-        let reading = self.layout.open_blob(config)?.read_to_end(&mut bytes);
+        // More than is said is found by whoever verifies.
+        let reading = self.place.source().open(config)?.take(MAX_CONFIG + 1).read_to_end(&mut bytes);
         reading.map_err(|error| {
-            transship_layout::Error::from_io(error, "reading the config in", self.layout.path())
+            transship_layout::Error::from_io(error, "reading the config", config.digest.to_string())
         })?;
         Ok(bytes)
     }
@@ -111,12 +163,35 @@ impl Base {
             return Ok(true);
         }
         let may_be_absent = self.sparse || layer.media_type.is_nondistributable();
-        if may_be_absent && self.layout.size(&layer.digest)?.is_none() {
+        if may_be_absent && self.place.source().size(&layer.digest)?.is_none() {
             return Ok(false);
         }
-        session.adopt_from(&self.layout, layer)?;
+        match &self.place {
+            Holder::Layout(layout) => drop(session.adopt_from(layout, layer)?),
+            Holder::Source(source) => fetch(&**source, session, layer)?,
+        }
         Ok(true)
     }
+}
+
+/// Takes a layer from a place that is no layout.
+fn fetch(source: &dyn Source, session: &Session, layer: &Descriptor) -> Result<(), Error> {
+    let mut reader = source.open(layer)?;
+    let mut writer = session.writer(Some(layer))?;
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => writer.push(&piece[..count])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                let layer = layer.digest.to_string();
+                return Err(transship_layout::Error::from_io(error, "reading the layer", layer).into());
+            }
+        }
+    }
+    writer.commit()?;
+    Ok(())
 }
 
 /// A base that was read.

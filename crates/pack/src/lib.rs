@@ -50,7 +50,7 @@ mod walk;
 mod warning;
 
 pub use artifact::{Artifact, ArtifactConfig, ArtifactOptions};
-pub use base::Base;
+pub use base::{Base, Holder};
 pub use config::ConfigChanges;
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;

@@ -55,10 +55,10 @@ pub(crate) struct ImageInputs {
     /// Where to put it: a layout or an archive (made if it is not there), or a registry
     #[arg(short, long, value_name = "LOCATION")]
     pub(crate) to: String,
-    /// Put the layers on top of this image of a layout
+    /// Put the layers on top of this image: in a layout, an archive or a registry
     #[arg(long, value_name = "LOCATION")]
     pub(crate) from: Option<String>,
-    /// Do without layers of that image which its layout does not hold
+    /// Do without layers of that image which its place does not hold; none is fetched from a registry
     #[arg(long, requires = "from")]
     pub(crate) sparse: bool,
     /// What the image runs on; default: the base's, else linux and this machine's processor

@@ -126,12 +126,6 @@ fn a_base_is_built_upon() {
     assert_eq!(json["config"]["env"], serde_json::json!(["A=1", "B=2"]));
     assert_eq!(json["platforms"], serde_json::json!(["linux/arm64"]));
     assert_eq!(json["annotations"]["org.opencontainers.image.base.digest"], base);
-    let from = "docker://registry.example/app:v1";
-    sandbox.fails_saying(
-        12,
-        &["pack", "image", "more", "--from", from, "--to", "oci:x:v1"],
-        "transship copy docker://",
-    );
     sandbox.fails_saying(2, &["pack", "image", "oci:base:v1", "--to", "oci:x:v1"], "--from oci:base:v1");
 }
 

@@ -41,6 +41,35 @@ fn there_and_back_everything_is_as_it_was() {
 }
 
 #[test]
+fn img_10_an_image_is_built_upon_one_in_a_registry_and_needs_no_layer_of_it_to_go_back_there() {
+    let (sandbox, registry) = (Sandbox::new(), registry());
+    sandbox.write("rootfs/file", "hello");
+    sandbox.write("more/file", "more");
+    let there = format!("docker://{}/team/base:v1", registry.address());
+    sandbox.ok(&["pack", "image", "rootfs", "--to", &there]);
+    sandbox.ok(&["copy", &there, "oci:base"]);
+    let pack = ["pack", "image", "more", "--from", &there, "--to"];
+    let digest = sandbox.ok(&["pack", "image", "more", "--from", "oci:base", "--to", "oci:expected:v1"]);
+    assert_eq!(sandbox.ok(&[&pack[..], &["oci:whole:v1"]].concat()), digest);
+    sandbox.ok(&["check", "oci:whole"]);
+    let manifest: Value = serde_json::from_str(&sandbox.ok(&["manifest", "get", "oci:whole:v1"])).unwrap();
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap();
+
+    let thin = sandbox.run(&[&pack[..], &["oci:thin:v1", "--sparse"]].concat());
+    assert_eq!((thin.code, thin.stdout.trim()), (0, &*digest), "{thin:?}");
+    assert!(sandbox.blob("whole", layer).exists() && !sandbox.blob("thin", layer).exists());
+    let beside = format!("docker://{}/team/base:v2", registry.address());
+    assert_eq!(sandbox.ok(&[&pack[..], &[&beside, "--sparse"]].concat()), digest);
+    assert_eq!(sandbox.ok(&["copy", &beside, "oci:back"]), digest);
+
+    let absent = format!("docker://{}/team/base:no", registry.address());
+    let run = sandbox.run(&["pack", "image", "more", "--from", &absent, "--to", "oci:x:v1"]);
+    assert_eq!(run.code, 3, "{run:?}");
+    sandbox.fails(2, &[&pack[..], &["oci:x:v1", "--offline"]].concat());
+    assert!(!sandbox.path("x").exists());
+}
+
+#[test]
 fn names_in_transit_follow_the_rules() {
     let (sandbox, registry) = (Sandbox::new(), registry());
     sandbox.write("rootfs/file", "hello");

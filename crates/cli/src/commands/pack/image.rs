@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use transship_codec::Compression;
 use transship_pack::{
-    Base, ConfigChanges, Excludes, Ignore, Image, ImageOptions, LayerOptions, Metadata, ModeRule, MtimeRule,
+    ConfigChanges, Excludes, Ignore, Image, ImageOptions, LayerOptions, Metadata, ModeRule, MtimeRule,
     TarOptions, pack_image,
 };
 use transship_spec::{Kind, quote};
 
+use super::base;
 use super::watch::Watched;
 use super::{Packed, PackedLayer, annotations, apart, epoch, into};
-use crate::args::{self, ImageInputs, PackImage, Reading, Runtime, Tree, Writing};
+use crate::args::{self, ImageInputs, PackImage, Runtime, Tree};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
-use crate::place::{Made, Place};
-use crate::{files, local, show};
+use crate::{files, show};
 
 /// Bytes of a file of config.
 const MAX_CONFIG: u64 = 8 << 20;
@@ -63,7 +63,7 @@ fn options(args: &PackImage, excludes: Excludes, context: &Context) -> Result<Im
     let epoch = epoch(context)?;
     Ok(ImageOptions {
         platform: args.inputs.platform.clone(),
-        base: args.inputs.from.as_deref().map(|text| base(text, args)).transpose()?,
+        base: args.inputs.from.as_deref().map(|text| base::find(text, args, context)).transpose()?,
         layer: layer(args, excludes, epoch)?,
         config_file: config.as_deref().map(|path| files::read(path, MAX_CONFIG)).transpose()?,
         changes: changes(&args.runtime)?,
@@ -72,26 +72,6 @@ fn options(args: &PackImage, excludes: Excludes, context: &Context) -> Result<Im
         source_date_epoch: epoch,
         author: None,
     })
-}
-
-fn base(text: &str, args: &PackImage) -> Result<Base, Failure> {
-    open_base(text, &args.out.reading, args.inputs.sparse)
-        .cannot(format!("build upon {}", crate::show::plain(text)))
-}
-
-fn open_base(text: &str, reading: &Reading, sparse: bool) -> Result<Base, Failure> {
-    match Place::find(text, Made::Before)? {
-        Place::Layout { path, reference } => {
-            let layout = local::options(reading, &Writing::default()).open_read_only(path)?;
-            let entry = layout.resolve(reference.as_deref())?;
-            Ok(Base { sparse, ..Base::new(&layout, &entry) })
-        }
-        place @ (Place::Registry(_) | Place::Archive { .. }) => {
-            let what = if place.registry().is_some() { "in a registry" } else { "an archive" };
-            Err(Failure::new(Kind::Unsupported, format!("it is {what}, and bases are taken from layouts"))
-                .hint(format!("transship copy {place} oci:DIR brings it here; then --from oci:DIR:REF")))
-        }
-    }
 }
 
 fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<LayerOptions, Failure> {

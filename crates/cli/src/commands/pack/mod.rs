@@ -1,5 +1,6 @@
 //! `transship pack`: files become an image or an artifact, in a layout, or by way of one in an archive or a registry.
 
+mod base;
 mod files;
 mod image;
 mod watch;
