@@ -214,7 +214,7 @@ impl<'a> Draft<'a> {
 }
 
 /// The platform wanted, with what only `have` tells of the operating system: Windows runs nothing without its version.
-fn detailed(wanted: Platform, have: Platform) -> Platform {
+pub(crate) fn detailed(wanted: Platform, have: Platform) -> Platform {
     if wanted.os != have.normalized().os {
         return wanted;
     }

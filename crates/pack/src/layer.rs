@@ -224,7 +224,7 @@ pub(crate) fn encode<W: Write + Send>(
 }
 
 /// Compresses what `produce` makes.
-fn compress<W: Write>(
+pub(crate) fn compress<W: Write>(
     options: &LayerOptions,
     sink: W,
     produce: impl FnOnce(&mut Pieces) -> Result<Vec<Warning>, Error> + Send,
@@ -299,14 +299,14 @@ impl<W: Write> Read for Tee<W> {
 }
 
 /// Why bytes could not be moved from a file into the pipeline.
-enum Problem {
+pub(crate) enum Problem {
     Read(io::Error),
     Content(Error),
     Stopped(io::Error),
 }
 
 impl Problem {
-    fn at(self, path: &Path) -> Error {
+    pub(crate) fn at(self, path: &Path) -> Error {
         match self {
             Self::Read(error) => match transship_codec::Error::from(error) {
                 transship_codec::Error::Io(error) => {
@@ -321,7 +321,7 @@ impl Problem {
 }
 
 /// Moves all bytes of a reader into the pipeline, and shows them to `look`.
-fn pump(
+pub(crate) fn pump(
     mut reader: impl Read,
     pieces: &mut Pieces,
     mut look: impl FnMut(&[u8]) -> Result<(), Error>,

@@ -32,9 +32,11 @@
 mod artifact;
 mod base;
 mod config;
+mod edit;
 mod entry;
 mod epoch;
 mod error;
+mod flatten;
 mod ignore;
 mod image;
 mod index;
@@ -52,6 +54,9 @@ mod warning;
 pub use artifact::{Artifact, ArtifactConfig, ArtifactOptions};
 pub use base::{Base, Holder};
 pub use config::ConfigChanges;
+pub use edit::{
+    AnnotationChanges, ConfigEdit, Dialect, Edit, Edited, LayerEdit, LayerRef, Rebase, Setting, edit_image,
+};
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
 pub use ignore::Ignore;

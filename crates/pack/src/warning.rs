@@ -66,6 +66,10 @@ pub enum Warning {
     BlobsAbsent(u64),
     /// What was to be added to an index is listed there already.
     ListedAlready(u64),
+    /// Attestations speak of images as they were, and were left out.
+    AttestationsDropped(u64),
+    /// The history of an image tells of another number of layers than it has, and was left as it is (IMG-98).
+    HistoryUnclear,
 }
 
 impl fmt::Display for Warning {
@@ -122,6 +126,16 @@ impl fmt::Display for Warning {
             }
             Self::BlobsAbsent(1) => f.write_str("a blob is not there and was left out"),
             Self::BlobsAbsent(count) => write!(f, "{count} blobs are not there and were left out"),
+            Self::AttestationsDropped(1) => f.write_str(
+                "an attestation speaks of an image as it was and was left out; --keep-attestations keeps it",
+            ),
+            Self::AttestationsDropped(count) => write!(
+                f,
+                "{count} attestations speak of images as they were and were left out; --keep-attestations keeps them"
+            ),
+            Self::HistoryUnclear => f.write_str(
+                "the history tells of another number of layers than there are, and was left as it is",
+            ),
             Self::ListedAlready(1) => f.write_str("a member is listed already and was left as it is"),
             Self::ListedAlready(count) => {
                 write!(f, "{count} members are listed already and were left as they are")

@@ -18,6 +18,7 @@ use crate::origin::Origin;
 use crate::{Error, Warning};
 
 use members::{Slot, Slots};
+pub(crate) use remove::is_for;
 pub use remove::{Removal, remove_from_index};
 
 /// Something that is to be listed in an index.

@@ -42,19 +42,21 @@ pub fn remove_from_index(
         }
     }
     for wanted in &removal.platforms {
-        if draft.slots.remove(|member| is_for(member, wanted)) == 0 {
+        if draft.slots.remove(|member| serves(member, wanted)) == 0 {
             return Err(missing(format!("member for {wanted}")));
         }
     }
     draft.write(name)
 }
 
-fn is_for(member: &Descriptor, wanted: &Platform) -> bool {
-    let Some(have) = member.platform.as_ref().map(Platform::normalized) else { return false };
-    let wanted = wanted.normalized();
-    !platform::is_attestation(member)
-        && (&have.os, &have.architecture, &have.variant)
-            == (&wanted.os, &wanted.architecture, &wanted.variant)
+fn serves(member: &Descriptor, wanted: &Platform) -> bool {
+    !platform::is_attestation(member) && member.platform.as_ref().is_some_and(|have| is_for(have, wanted))
+}
+
+/// Whether a platform is the one that is asked for, and no other that would serve.
+pub(crate) fn is_for(have: &Platform, wanted: &Platform) -> bool {
+    let (have, wanted) = (have.normalized(), wanted.normalized());
+    (&have.os, &have.architecture, &have.variant) == (&wanted.os, &wanted.architecture, &wanted.variant)
         && (wanted.os_version.is_none() || wanted.os_version == have.os_version)
 }
 

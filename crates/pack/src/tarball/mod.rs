@@ -19,7 +19,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub(crate) use check::{Check, Flaw};
-use header::{BLOCK, Header, Kind, Unsayable};
+pub(crate) use header::{BLOCK, Header, Kind, Unsayable};
 pub use options::{ModeRule, MtimeRule, Owner, TarOptions};
 pub(crate) use rules::Rules;
 pub(crate) use sink::{Buffered, Sink};

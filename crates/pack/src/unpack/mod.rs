@@ -19,7 +19,7 @@ mod attributes;
 mod image;
 mod ledger;
 mod metadata;
-mod names;
+pub(crate) mod names;
 mod remove;
 mod rootfs;
 mod stream;

@@ -10,7 +10,7 @@ const MAX_NAME: usize = 255;
 
 /// What an entry is about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Meaning<'a> {
+pub(crate) enum Meaning<'a> {
     Root,
     /// Something with this name in this folder.
     Node(Vec<&'a [u8]>, &'a [u8]),
@@ -24,13 +24,13 @@ pub(super) enum Meaning<'a> {
 
 /// Why a name is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     Unsafe(&'static str),
     TooLong { what: &'static str, limit: u64 },
 }
 
 /// Reads the path of an entry. At most so many bytes long, and so many folders deep.
-pub(super) fn meaning(path: &[u8], (longest, deepest): (usize, usize)) -> Result<Meaning<'_>, Refused> {
+pub(crate) fn meaning(path: &[u8], (longest, deepest): (usize, usize)) -> Result<Meaning<'_>, Refused> {
     if path.is_empty() {
         return Err(Refused::Unsafe("it has no path"));
     }
@@ -57,7 +57,7 @@ pub(super) fn meaning(path: &[u8], (longest, deepest): (usize, usize)) -> Result
 /// The parts of a path, from the root whether it is absolute or not.
 ///
 /// One with `..` is refused, even if it comes back: readers disagree about those.
-pub(super) fn split(path: &[u8], longest: usize) -> Result<Vec<&[u8]>, Refused> {
+pub(crate) fn split(path: &[u8], longest: usize) -> Result<Vec<&[u8]>, Refused> {
     if path.len() > longest {
         return Err(Refused::TooLong { what: "the length of a path in bytes", limit: longest as u64 });
     }

@@ -2,5 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers of theirs included")]
 
+mod config;
 mod index;
+mod layers;
+mod merge;
 mod support;
