@@ -148,7 +148,7 @@ impl<'a> Target<'a> {
 }
 
 /// Removes a folder that others still write to: until they notice that it is gone, they may put something into it.
-fn remove(folder: &Path) {
+pub(crate) fn remove(folder: &Path) {
     const TRIES: usize = 100;
     for _ in 0..TRIES {
         let _ = std::fs::remove_dir_all(folder);

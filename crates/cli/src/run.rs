@@ -81,6 +81,7 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
             };
             (out.formatted.format, out.progress.progress, out.verbosity.clone())
         }
+        Command::Unpack(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Copy(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Ls(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Inspect(args) => (args.formatted.format, auto, args.verbosity.clone()),
@@ -109,6 +110,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Pack(command) => commands::pack::run(&command, context),
         Command::Index(command) => commands::index::run(&command, context),
         Command::Serve(args) => commands::serve::run(&args, context),
+        Command::Unpack(args) => commands::unpack::run(&args, context),
         Command::Copy(args) => commands::copy::run(&args, context),
         Command::Ls(args) => commands::ls::run(&args, context),
         Command::Inspect(args) => commands::inspect::run(&args, context),

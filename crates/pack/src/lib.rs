@@ -5,6 +5,7 @@
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
 //! - [`mtree`] is the language in which trees are described.
+//! - [`unpack`] makes a tree of the layers of an image, whole or not at all, out of which nothing in them leads.
 //!
 //! The bytes depend on names, content, modes and the options given, and on nothing else. Everything is blocking. A failure
 //! names the file at fault, and the layout's index is then as it was; what was left out is a [`Warning`] in the result.

@@ -11,6 +11,7 @@ mod index;
 mod pack;
 mod serve;
 mod shared;
+mod unpack;
 mod upkeep;
 mod values;
 
@@ -29,6 +30,7 @@ pub(crate) use pack::{
 };
 pub(crate) use serve::Serve;
 pub(crate) use shared::{Durability, Format, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing};
+pub(crate) use unpack::Unpack;
 pub(crate) use upkeep::{Gc, Rm, Untag};
 pub(crate) use values::ForHost;
 
@@ -74,6 +76,8 @@ pub enum Command {
     /// Make and change indexes: images for several platforms under one name
     #[command(subcommand)]
     Index(IndexCommand),
+    /// Unpack the layers of an image as a tree of files
+    Unpack(Box<Unpack>),
     /// Copy between layouts, archives and registries, with everything that belongs to what is copied
     #[command(visible_alias = "cp")]
     Copy(Box<Copy>),

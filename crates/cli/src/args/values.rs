@@ -47,6 +47,15 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A number of bytes: `4096`, `10MiB`, `256GiB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u32); 5] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = UNITS.iter().find(|(name, _)| *name == &text[number.len()..]);
+    let size = unit.and_then(|(_, bits)| number.parse::<u64>().ok()?.checked_mul(1 << bits));
+    size.ok_or_else(|| "it is not a number of bytes, or one with KiB, MiB, GiB or TiB after it".to_owned())
+}
+
 /// A stretch of time: `90s`, `10m`, `1h`, `2d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -84,6 +93,17 @@ mod tests {
         }
         for bad in ["", "1", "h", "-1s", "1.5h", "1w", "99999999999999999999d", "9999999999999999999d"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_may_have_a_unit() {
+        for (text, bytes) in [("0", 0), ("17", 17), ("4KiB", 4096), ("256GiB", 256 << 30), ("1TiB", 1 << 40)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "KiB", "4K", "4kib", "-1", "1.5GiB", "99999999999TiB", "1 GiB"] {
+            assert!(size(bad).is_err(), "{bad}");
         }
     }
 

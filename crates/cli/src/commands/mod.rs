@@ -21,4 +21,5 @@ pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod tag;
 mod transfer;
+pub(crate) mod unpack;
 pub(crate) mod untag;

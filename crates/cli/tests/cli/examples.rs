@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "inspect",
     "resolve",
     "copy",
+    "unpack",
     "index create",
     "index add",
     "index remove",

@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "index create",
     "index add",
     "index remove",
+    "unpack",
     "copy",
     "ls",
     "inspect",

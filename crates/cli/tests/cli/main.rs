@@ -25,3 +25,4 @@ mod signals;
 mod storage;
 mod streams;
 mod support;
+mod unpack;

@@ -340,8 +340,10 @@ impl<'a> Apply<'a> {
             return Ok(());
         }
         self.tree.touch();
-        let hiding = Hiding { upper, tree: &self.tree };
-        Ok(hiding.one(self.tree.here(), name, self.tree.key_of(name))?)
+        let mut hiding = Hiding { upper, tree: &self.tree, undescribed: Vec::new() };
+        hiding.one(self.tree.here(), name, self.tree.key_of(name))?;
+        self.ledger.forget(&hiding.undescribed);
+        Ok(())
     }
 
     fn opaque(&mut self, parents: &[&[u8]]) -> Result<(), Problem> {
@@ -352,7 +354,10 @@ impl<'a> Apply<'a> {
         }
         self.tree.touch();
         let folder: OwnedFd = fcntl_dupfd_cloexec(self.tree.here(), 0)?;
-        Ok(Hiding { upper, tree: &self.tree }.children(&folder, self.tree.key())?)
+        let mut hiding = Hiding { upper, tree: &self.tree, undescribed: Vec::new() };
+        hiding.children(&folder, self.tree.key())?;
+        self.ledger.forget(&hiding.undescribed);
+        Ok(())
     }
 }
 
@@ -366,10 +371,12 @@ fn named(tree: &Tree, key: u64) -> u64 {
 struct Hiding<'a> {
     upper: &'a HashSet<u64>,
     tree: &'a Tree,
+    /// Folders that only lower layers described.
+    undescribed: Vec<u64>,
 }
 
 impl Hiding<'_> {
-    fn one(&self, parent: impl AsFd, name: &[u8], key: u64) -> Result<(), Errno> {
+    fn one(&mut self, parent: impl AsFd, name: &[u8], key: u64) -> Result<(), Errno> {
         if !self.upper.contains(&key) {
             return remove::remove(parent, name);
         }
@@ -382,7 +389,7 @@ impl Hiding<'_> {
     }
 
     /// A folder of both: what lower layers have in it goes, and what they say of it, too.
-    fn folder(&self, folder: &OwnedFd, key: u64) -> Result<(), Errno> {
+    fn folder(&mut self, folder: &OwnedFd, key: u64) -> Result<(), Errno> {
         let found = fstat(folder)?;
         self.children(folder, key)?;
         if self.upper.contains(&named(self.tree, key)) {
@@ -391,11 +398,12 @@ impl Hiding<'_> {
             return futimens(folder, &Timestamps { last_access: time, last_modification: time });
         }
         clear_xattrs(folder)?;
+        self.undescribed.push(key);
         let made = Made { mode: None, is_ours: false };
         self.tree.us().set(folder, &Attributes::of_unnamed_folder(), made, true).map(drop)
     }
 
-    fn children(&self, folder: &OwnedFd, key: u64) -> Result<(), Errno> {
+    fn children(&mut self, folder: &OwnedFd, key: u64) -> Result<(), Errno> {
         for (name, _) in remove::names(folder, usize::MAX)? {
             self.one(folder, &name, self.tree.keys().below(key, &name))?;
         }

@@ -136,6 +136,13 @@ impl Ledger {
         self.put(to, record)
     }
 
+    /// What was known of these paths no longer counts.
+    pub(super) fn forget(&mut self, keys: &[u64]) {
+        for key in keys {
+            self.records.remove(key);
+        }
+    }
+
     /// What is known of a path; the owner is nothing where it is the one on disk.
     pub(super) fn of(&self, key: u64) -> Record {
         let mut record = self.records.get(&key).cloned().unwrap_or_default();

@@ -35,10 +35,10 @@ pub(crate) fn meaning(path: &[u8], (longest, deepest): (usize, usize)) -> Result
         return Err(Refused::Unsafe("it has no path"));
     }
     let mut parents = split(path, longest)?;
+    let Some(name) = parents.pop() else { return Ok(Meaning::Root) };
     if parents.len() > deepest {
         return Err(Refused::TooLong { what: "the depth of a path", limit: deepest as u64 });
     }
-    let Some(name) = parents.pop() else { return Ok(Meaning::Root) };
     if parents.iter().any(|part| part.starts_with(AUFS)) {
         return Ok(Meaning::Foreign);
     }
@@ -118,8 +118,8 @@ mod tests {
             ("a/../../x", "unsafe"),
             ("a/../b", "unsafe"),
             ("a\0b", "unsafe"),
-            ("1/2/3/4/5", "node 4 5"),
-            ("1/2/3/4/5/6", "limit"),
+            ("1/2/3/4/5/6", "node 5 6"),
+            ("1/2/3/4/5/6/7", "limit"),
         ] {
             assert_eq!(read(path), expected, "{path:?}");
         }

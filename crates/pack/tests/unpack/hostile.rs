@@ -381,6 +381,53 @@ fn no_tar_touches_anything_outside_the_tree_of_nobody() {
     }
 }
 
+/// Whoever could exchange folders for links while we work is another process of ours, since nobody else can enter the tree.
+#[test]
+fn links_that_are_exchanged_while_we_work_lead_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    lay(at);
+    let before = listing(&at.join("outside"));
+    let base = Tar::new().folder("d").folder("d/e").file("d/e/lower", b"");
+    let names =
+        |number: usize| (format!("d/e/{number}"), format!("d/e/.wh.{}", number / 2), format!("d/l{number}"));
+    let upper = (0..3000).map(names).fold(Tar::new(), |tar, (file, whiteout, link)| {
+        tar.file(&file, b"x").folder("d").file(&whiteout, b"").folder("d/e").hard_link(&link, &file)
+    });
+    let layers = [Stored::plain(&base.end()), Stored::plain(&upper.end())];
+    let (layout, descriptor) = crate::support::image(&at.join("layout"), &layers);
+    let plan = transship_pack::UnpackPlan::read(&layout, &descriptor, None).unwrap();
+    let mut ends = [0, 0];
+    for _ in 0..20 {
+        let rootfs = transship_pack::Rootfs::begin(at.join("rootfs")).unwrap();
+        let (tree, outside) = (rootfs.path(), at.join("outside"));
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let unpacked = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (name, aside) in [("d", "aside"), ("d/e", "d/aside")] {
+                        let (name, aside) = (tree.join(name), tree.join(aside));
+                        if fs::rename(&name, &aside).is_ok() {
+                            let _ = symlink(&outside, &name);
+                            let _ = fs::remove_file(&name);
+                            let _ = fs::rename(&aside, &name);
+                        }
+                    }
+                }
+            });
+            let unpacked = transship_pack::unpack(&layout, &plan, rootfs, &quick());
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            unpacked
+        });
+        ends[usize::from(unpacked.is_ok())] += 1;
+        for left in ["rootfs", ".rootfs.transship-unpack"] {
+            let _ = fs::remove_dir_all(at.join(left));
+        }
+        assert_eq!(listing(&at.join("outside")), before, "after {ends:?}");
+    }
+    assert_eq!(ends[0] + ends[1], 20);
+}
+
 #[test]
 fn case_t11_nobody_makes_no_device_and_nothing_setuid() {
     use std::os::unix::fs::MetadataExt as _;
