@@ -66,9 +66,13 @@ impl Interrupts {
     pub(crate) fn install() -> Self {
         let interrupts = Self::default();
         #[cfg(unix)]
-        if let Ok(pipe) = listen(&interrupts.shared.signal) {
+        if let Ok((pipe, signals)) = std::io::pipe() {
             let watched = interrupts.clone();
-            std::thread::spawn(move || watched.watch(pipe));
+            let watch = move || watched.watch(pipe);
+            // Only what somebody listens to may take the place of what the system does with a signal.
+            if std::thread::Builder::new().name("transship-signals".to_owned()).spawn(watch).is_ok() {
+                let _ = forward(&interrupts.shared.signal, &signals);
+            }
         }
         interrupts
     }
@@ -88,10 +92,13 @@ impl Interrupts {
             self.end();
         }
         let patient = self.clone();
-        std::thread::spawn(move || {
+        let end = move || {
             std::thread::sleep(PATIENCE);
             patient.end();
-        });
+        };
+        if std::thread::Builder::new().name("transship-patience".to_owned()).spawn(end).is_err() {
+            self.end();
+        }
         if pipe.read_exact(&mut byte).is_ok() {
             std::process::exit(self.code());
         }
@@ -153,18 +160,17 @@ impl Interrupts {
     }
 }
 
-/// A pipe that gets a byte for each signal, after `signal` was set.
+/// Puts a byte into the pipe for each signal, after `signal` was set.
 #[cfg(unix)]
-fn listen(signal: &Arc<AtomicUsize>) -> std::io::Result<std::io::PipeReader> {
+fn forward(signal: &Arc<AtomicUsize>, writer: &std::io::PipeWriter) -> std::io::Result<()> {
     use signal_hook::consts::{SIGINT, SIGTERM};
 
-    let (reader, writer) = std::io::pipe()?;
     for number in [SIGINT, SIGTERM] {
         let value = usize::try_from(number).unwrap_or_default();
         signal_hook::flag::register_usize(number, Arc::clone(signal), value)?;
         signal_hook::low_level::pipe::register(number, writer.try_clone()?)?;
     }
-    Ok(reader)
+    Ok(())
 }
 
 #[cfg(test)]
