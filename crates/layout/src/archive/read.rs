@@ -235,7 +235,7 @@ impl Archive {
     /// [`Error::Unsafe`] when `manifest.json` is a link, [`Error::Limit`], [`Error::Storage`].
     pub fn head(&self) -> Result<Option<Head>> {
         let Inner { path, file, index, contents } = &*self.0;
-        if contents.index.is_none() {
+        if !self.is_layout() {
             return Ok(None);
         }
         let small = |spot: &Spot| small(file, path, DOCKER_MANIFEST, spot, docker::MAX_MANIFEST);
@@ -243,8 +243,13 @@ impl Archive {
         Ok(Some(Head { index: index.text.clone().into_bytes(), docker }))
     }
 
+    /// Whether it is an image layout, and not what `docker save` wrote before Docker 25.
+    pub(crate) fn is_layout(&self) -> bool {
+        self.0.contents.index.is_some()
+    }
+
     /// The text of the index.
-    pub(super) fn index(&self) -> &Index {
+    pub(crate) fn index(&self) -> &Index {
         &self.0.index
     }
 

@@ -11,7 +11,7 @@ use super::layer::{self, Wanted};
 use super::progress::Told;
 use super::read::fault;
 use super::walk::Walk;
-use super::{Code, Finding, Place, Sink, Target};
+use super::{Code, Finding, Sink, Target};
 use crate::blobs::{PIECE, blob_path};
 use crate::{Error, Result};
 
@@ -124,7 +124,7 @@ fn work(
 
 /// Reads one blob.
 fn one(target: &Target<'_>, digest: &Digest, wanted: Option<&Wanted>, piece: &mut [u8]) -> Result<Outcome> {
-    let place = || Place { path: target.layout.map(|_| blob_path(digest)), ..Place::digest(digest) };
+    let place = || target.place(digest);
     let failed = |error: Error, size: u64| -> Result<Outcome> {
         let (code, message) = fault(error)?;
         let vanished = code == Code::BlobMissing;

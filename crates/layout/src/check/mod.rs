@@ -1,8 +1,8 @@
 //! Check: everything that can be wrong with content, as findings.
 //!
 //! [`directory`] looks at an image layout in a folder: marker, index, names, every blob that lies there, and every
-//! document that the index leads to. [`content`] looks at what any [`Source`] holds, a registry among them: the same,
-//! without what only a folder has. Both give their findings to a callback as they come, in an order that depends on
+//! document that the index leads to. [`archive`] does the same in a tar, which has been opened and so has a marker and an index.
+//! [`content`] looks at what any [`Source`] lists, a registry among them, and at all that this leads to. Each gives their findings to a callback as they come, in an order that depends on
 //! nothing but the content, and end with a [`Report`].
 //!
 //! Guaranteed: every blob is read and hashed once, on all cores, and layers are decompressed in the same read; memory
@@ -16,7 +16,7 @@
 //! (`blob-gone`); only what is still named is an error. A check of a [`Source`] has no index to look at again.
 //!
 //! Not done: signatures are not verified, registries are not asked for what their manifests do not name, and a `subject`
-//! is not followed.
+//! is not followed. What lies in an archive and is no part of a layout is not told of.
 //!
 //! # The closure digest
 //!
@@ -94,7 +94,8 @@ pub use finding::{Finding, Place};
 pub use progress::Progress;
 pub use repair::{RepairPlan, Repaired};
 
-use crate::{Layout, LayoutOptions, Result, Source};
+use crate::blobs::blob_path;
+use crate::{Archive, Layout, LayoutOptions, Result, Source};
 
 /// The annotation of an entry whose index was kept whole while only some of its platforms were: they, as
 /// `linux/amd64,linux/arm64`. The others are declared holes.
@@ -184,7 +185,16 @@ pub(crate) struct Target<'a> {
     source: &'a dyn Source,
     /// The same, where it is a folder.
     layout: Option<&'a Layout>,
+    /// Whether blobs have paths: those of a layout.
+    has_paths: bool,
     options: &'a Options,
+}
+
+impl Target<'_> {
+    /// The place of a blob itself.
+    fn place(&self, digest: &Digest) -> Place {
+        Place { path: self.has_paths.then(|| blob_path(digest)), ..Place::digest(digest) }
+    }
 }
 
 /// Checks what a source holds, and everything that it leads to.
@@ -193,7 +203,7 @@ pub(crate) struct Target<'a> {
 /// What keeps the list of entries from being read, and failures that are not of the content: of the network, say.
 pub fn content(source: &dyn Source, options: &Options, emit: &mut dyn FnMut(&Finding)) -> Result<Report> {
     let entries = source.entries()?;
-    let target = Target { source, layout: None, options };
+    let target = Target { source, layout: None, has_paths: false, options };
     let mut sink = Sink { emit, report: Report::default() };
     names::check(&entries, &mut sink);
     let mut walk = walk::Walk::new(&target, None);
@@ -213,7 +223,7 @@ pub fn directory(
     emit: &mut dyn FnMut(&Finding),
 ) -> Result<Report> {
     let layout = open.handle(path.as_ref(), false)?;
-    let target = Target { source: &layout, layout: Some(&layout), options };
+    let target = Target { source: &layout, layout: Some(&layout), has_paths: true, options };
     let mut sink = Sink { emit, report: Report::default() };
     folder::parts(&layout, &mut sink)?;
     let index = names::read(&layout, &mut sink)?;
@@ -227,7 +237,25 @@ pub fn directory(
     finish(&target, walk, listed.digests, sink)
 }
 
-/// Reads all blobs, those found in the folder and those that were named, and concludes.
+/// Checks an image layout in a tar, all its blobs included, or what `docker save` wrote.
+///
+/// # Errors
+/// [`Error::Storage`](crate::Error::Storage) when the file cannot be read.
+pub fn archive(archive: &Archive, options: &Options, emit: &mut dyn FnMut(&Finding)) -> Result<Report> {
+    let target = Target { source: archive, layout: None, has_paths: archive.is_layout(), options };
+    let mut sink = Sink { emit, report: Report::default() };
+    let index = names::list(archive.index(), None, &mut sink);
+    let mut walk = walk::Walk::new(&target, None);
+    walk.blind |= !index.whole;
+    names::check(&index.entries, &mut sink);
+    walk.roots(index.entries, &mut sink)?;
+    let mut listed: Vec<Digest> = archive.blobs().map(|(digest, _)| digest.clone()).collect();
+    listed.sort_unstable();
+    walk.is_listed = true;
+    finish(&target, walk, listed, sink)
+}
+
+/// Reads all blobs, those found in the folder or tar and those that were named, and concludes.
 fn finish(
     target: &Target<'_>,
     mut walk: walk::Walk<'_>,

@@ -41,8 +41,13 @@ pub(super) fn read(layout: &Layout, sink: &mut Sink<'_>) -> Result<Listed> {
             return Ok(none);
         }
     };
-    let whole = head(&index, &place, sink);
-    let mut listed = Listed { entries: Vec::with_capacity(index.len()), whole, state: Some(state) };
+    Ok(list(&index, Some(state), sink))
+}
+
+/// Goes through an index, entry by entry.
+pub(super) fn list(index: &Index, state: Option<FileState>, sink: &mut Sink<'_>) -> Listed {
+    let whole = head(index, &Place::path(INDEX), sink);
+    let mut listed = Listed { entries: Vec::with_capacity(index.len()), whole, state };
     for position in 0..index.len() {
         match index.entry(position) {
             Ok(entry) => listed.entries.push(entry),
@@ -52,7 +57,7 @@ pub(super) fn read(layout: &Layout, sink: &mut Sink<'_>) -> Result<Listed> {
             }
         }
     }
-    Ok(listed)
+    listed
 }
 
 /// Looks at what the index says beside its entries; tells whether it is an index at all.

@@ -13,7 +13,6 @@ use super::holes::{self, Kept};
 use super::layer::Wanted;
 use super::read::{fault, read_whole};
 use super::{Code, Place, Report, Sink, Target, config, descriptor, document};
-use crate::blobs::blob_path;
 use crate::graph::Limits;
 use crate::index::Entry;
 use crate::{Error, Result};
@@ -310,8 +309,7 @@ impl<'a> Walk<'a> {
 
     /// The place of a blob itself.
     pub(super) fn file(&self, digest: &Digest) -> Place {
-        let path = self.target.layout.map(|_| blob_path(digest));
-        Place { path, ..Place::digest(digest) }
+        self.target.place(digest)
     }
 
     /// Reads a small blob whole, verified; `None` after a finding.

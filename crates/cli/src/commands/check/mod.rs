@@ -60,6 +60,9 @@ fn look(
             let open = local::options(&args.reading, &args.writing);
             Ok(check::directory(path, &open, &options, emit)?)
         }
+        Place::Archive { path, reference: None, .. } => {
+            Ok(check::archive(&local::open_archive(path)?, &options, emit)?)
+        }
         _ => {
             let opened = Opened::part(place, args, context)?;
             Ok(check::content(&*opened.source, &options, emit)?)
