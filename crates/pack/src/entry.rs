@@ -4,15 +4,21 @@
 //! ([`crate::tarball`]) makes into a tar by one set of rules. The order is that of the bytes of whole paths, where the
 //! path of a folder ends in a slash, so that parents come before their children.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Stat;
 use transship_spec::{Digest, Verifier};
 
+use crate::tarball::read::Extent;
 use crate::{Error, Warning, walk};
+
+/// What names of whiteouts begin with (IMG-135).
+pub(crate) const WHITEOUT: &[u8] = b".wh.";
 
 /// Where entries come from.
 pub(crate) trait Entries {
@@ -112,6 +118,71 @@ pub(crate) enum Content {
     Whole(File),
     /// All of this file, whose digest is known.
     Known(File, Vec<Verifier>),
+    /// What a tar holds of a file.
+    Part(Part),
+}
+
+/// The content of a file in a tar, which may have holes.
+#[derive(Debug)]
+pub(crate) struct Part {
+    tar: Arc<File>,
+    /// Where the bytes lie in the tar that come next.
+    at: u64,
+    size: u64,
+    /// How much of the file was read.
+    seen: u64,
+    /// What of it is still to come and no hole.
+    extents: std::vec::IntoIter<Extent>,
+    extent: Option<Extent>,
+}
+
+impl Part {
+    /// A file of `size` bytes, which begins at this byte of the tar; that holds the extents, or all of it.
+    pub(crate) fn new(tar: &Arc<File>, at: u64, size: u64, extents: Option<&[Extent]>) -> Self {
+        let whole = [Extent { offset: 0, len: size }];
+        let mut extents = extents.unwrap_or(&whole).to_vec().into_iter();
+        Self { tar: tar.clone(), at, size, seen: 0, extent: extents.next(), extents }
+    }
+}
+
+impl Read for Part {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        while self.extent.is_some_and(|extent| extent.offset + extent.len <= self.seen) {
+            self.extent = self.extents.next();
+        }
+        let most = |end: u64| {
+            let left = end.saturating_sub(self.seen);
+            usize::try_from(left).map_or(room.len(), |left| left.min(room.len()))
+        };
+        let count = match self.extent {
+            Some(extent) if extent.offset <= self.seen => {
+                let most = most(extent.offset + extent.len);
+                let count = self.tar.read_at(&mut room[..most], self.at)?;
+                self.at += count as u64;
+                count
+            }
+            hole => {
+                let most = most(hole.map_or(self.size, |extent| extent.offset));
+                room[..most].fill(0);
+                most
+            }
+        };
+        self.seen += count as u64;
+        Ok(count)
+    }
+}
+
+/// The order of two paths of a layer that may hold whiteouts: as bytes, but whiteouts before what lies beside them
+/// (IMG-140).
+pub(crate) fn whiteouts_first(one: &[u8], other: &[u8]) -> Ordering {
+    let common = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let name = one[..common].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let is_whiteout = |path: &[u8]| path[name..].starts_with(WHITEOUT);
+    if one.len() == name || other.len() == name {
+        // One is the folder of the other.
+        return one.cmp(other);
+    }
+    is_whiteout(other).cmp(&is_whiteout(one)).then_with(|| one.cmp(other))
 }
 
 impl Content {
@@ -126,7 +197,7 @@ impl Content {
     /// Says, once all was read, whether it was what it had to be.
     pub(crate) fn finish(&mut self) -> Result<(), transship_spec::Error> {
         match self {
-            Self::Whole(_) => Ok(()),
+            Self::Whole(_) | Self::Part(_) => Ok(()),
             Self::Known(_, verifiers) => verifiers.drain(..).try_for_each(Verifier::finish),
         }
     }
@@ -136,6 +207,7 @@ impl Read for Content {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Whole(file) => file.read(room),
+            Self::Part(part) => part.read(room),
             Self::Known(file, verifiers) => {
                 let count = file.read(room)?;
                 for verifier in verifiers {
@@ -143,6 +215,63 @@ impl Read for Content {
                 }
                 Ok(count)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn img_140_whiteouts_come_before_what_lies_beside_them() {
+        let mut paths = [
+            "a",
+            "a/",
+            "a/-",
+            "a/.wh.x",
+            "a/.a",
+            "a/.wh..wh..opq",
+            "-",
+            ".wh.z",
+            ".whx",
+            "b/.wh.",
+            ".w",
+            "a-/",
+        ];
+        paths.sort_by(|one, other| whiteouts_first(one.as_bytes(), other.as_bytes()));
+        let sorted = [
+            ".wh.z",
+            "-",
+            ".w",
+            ".whx",
+            "a",
+            "a-/",
+            "a/",
+            "a/.wh..wh..opq",
+            "a/.wh.x",
+            "a/-",
+            "a/.a",
+            "b/.wh.",
+        ];
+        assert_eq!(paths, sorted);
+    }
+
+    #[test]
+    fn holes_are_read_as_zeros() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"headABCDtail").unwrap();
+        let extents = [(2, 3), (5, 0), (7, 1), (10, 0)].map(|(offset, len)| Extent { offset, len }).to_vec();
+        let tar = Arc::new(file);
+        for (extents, size, expected) in [
+            (None, 4, &b"ABCD"[..]),
+            (Some(extents.clone()), 10, b"\0\0ABC\0\0D\0\0"),
+            (Some(vec![]), 3, b"\0\0\0"),
+        ] {
+            let part = Part::new(&tar, 4, size, extents.as_deref());
+            let mut found = Vec::new();
+            Content::Part(part).read_to_end(&mut found).unwrap();
+            assert_eq!(found, expected);
         }
     }
 }

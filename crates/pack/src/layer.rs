@@ -8,7 +8,7 @@
 //!
 //! A tar that is given as an input is a layer as it is, byte for byte: a plain one is compressed as wanted, one that is
 //! compressed already is stored as it came, with the media type of its own compression. Both are read to their end, and
-//! refused if they are no tar or not whole.
+//! refused if they are no tar or not whole. On request it is written anew, as the folder would be into which it unpacks.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +24,7 @@ use transship_spec::{Descriptor, Digest};
 use crate::mtree;
 use crate::pipeline::{self, Pieces};
 use crate::tarball::{Check, Flaw, Sink, TAR_RECIPE, TarOptions, write_entries, write_tree};
-use crate::tree::Specification;
+use crate::tree::{Archive, Specification};
 use crate::{Error, Warning};
 
 /// How inputs become layers. The default is a tar by [`TarOptions::default`], in gzip at its default level.
@@ -38,6 +38,8 @@ pub struct LayerOptions {
     pub threads: usize,
     /// How a folder becomes a tar.
     pub tar: TarOptions,
+    /// The folder of temporary files: a compressed tar that is normalized needs one. Else it lies beside that tar.
+    pub spool: Option<PathBuf>,
     /// Who is told how far it is.
     pub progress: Option<Arc<dyn Progress>>,
 }
@@ -214,6 +216,11 @@ pub(crate) fn encode<W: Write + Send>(
             let mut tree = Specification::open(input, &options.tar)?;
             compress(options, sink, |pieces| write_entries(&mut tree, pieces)).map(made)
         }
+        Input::Tar(file, compression) if options.tar.normalize => {
+            let file = plain(file, compression, input, options.spool.as_deref())?;
+            let mut tree = Archive::read(file, input, &options.tar)?;
+            compress(options, sink, |pieces| write_entries(&mut tree, pieces)).map(made)
+        }
         Input::Tar(file, Compression::None) => compress(options, sink, |pieces| {
             let mut check = TarCheck::new(input);
             pump(file, pieces, |bytes| check.update(bytes)).map_err(|problem| problem.at(input))?;
@@ -221,6 +228,28 @@ pub(crate) fn encode<W: Write + Send>(
         }),
         Input::Tar(file, compression) => keep(file, compression, input, options.listener(), sink),
     }
+}
+
+/// The plain bytes of a tar: the file, or a temporary one that has no name.
+fn plain(file: File, compression: Compression, input: &Path, spool: Option<&Path>) -> Result<File, Error> {
+    if compression == Compression::None {
+        return Ok(file);
+    }
+    let beside = input.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut spooled = tempfile::tempfile_in(spool.unwrap_or(beside)).map_err(Error::Write)?;
+    let decoder = Decoder::new(file, compression, Limits::default());
+    let mut decoder = decoder.map_err(|source| Error::Decode { path: input.to_owned(), source })?;
+    let mut room = vec![0; pipeline::BUFFER];
+    loop {
+        match decoder.read(&mut room) {
+            Ok(0) => break,
+            Ok(count) => spooled.write_all(&room[..count]).map_err(Error::Write)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Problem::Read(error).at(input)),
+        }
+    }
+    spooled.rewind().map_err(Error::Write)?;
+    Ok(spooled)
 }
 
 /// Compresses what `produce` makes.

@@ -25,7 +25,7 @@ pub enum PackCommand {
     transship pack image rootfs.mtree --to oci:out:v2\n\n\
     The same input and options give the same bytes: times are zero and owners 0:0 unless told otherwise. --mtime zero \
     breaks caches that compare times of files (Python's .pyc, ETags of web servers, make); --mtime clamp keeps times up \
-    to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte. A file that begins with #mtree describes a tree, whose \
+    to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte, unless --normalize writes it anew. A file that begins with #mtree describes a tree, whose \
     content=PATH are files as seen from the current directory; what it or --metadata says goes before --owner, --mode and \
     --mtime. A GLOB without a slash is a name at any depth (*.pyc), one \
     with a slash a path from the top of the directory (/build). A layout that is not there is made.")]
@@ -100,6 +100,9 @@ pub(crate) struct Tree {
     /// Times of files; clamp keeps those up to SOURCE_DATE_EPOCH
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub(crate) mtime: Mtime,
+    /// Write tars anew, as the directories would be packed that they unpack to
+    #[arg(long)]
+    pub(crate) normalize: bool,
     /// Pack what links lead to
     #[arg(long)]
     pub(crate) dereference: bool,

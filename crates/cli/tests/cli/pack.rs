@@ -197,6 +197,24 @@ fn law_8_a_specification_and_metadata_say_what_a_directory_cannot() {
 }
 
 #[test]
+fn law_8_a_tar_that_is_normalized_has_the_diff_id_of_its_directory() {
+    let sandbox = tree();
+    let diff_id = |arguments: &[&str]| {
+        let common = ["pack", "image", "--format", "json", "--to", "oci:out:v1"];
+        let json: Value = serde_json::from_str(&sandbox.ok(&[&common[..], arguments].concat())).unwrap();
+        json["layers"][0]["diffId"].as_str().unwrap().to_owned()
+    };
+    let tar = sandbox.command("tar").args(["-czf", "rootfs.tgz", "-C", "rootfs", "."]).status().unwrap();
+    assert!(tar.success());
+    let folder = diff_id(&["rootfs"]);
+    assert_ne!(diff_id(&["rootfs.tgz"]), folder);
+    assert_eq!(diff_id(&["rootfs.tgz", "--normalize"]), folder);
+    assert_eq!(diff_id(&["rootfs", "--normalize"]), folder);
+    let empty = [&["pack", "image", "--to", "oci:out:no", "--normalize"][..], &["rootfs/etc/motd"]].concat();
+    sandbox.fails_saying(4, &empty, "rootfs/etc/motd");
+}
+
+#[test]
 fn files_become_an_artifact_and_may_refer_to_something() {
     let sandbox = tree();
     let image = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1"]);

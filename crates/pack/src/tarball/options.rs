@@ -25,6 +25,8 @@ pub struct TarOptions {
     pub dereference: bool,
     /// Whether another name of a file already written is a hard link to it; else its content is written again.
     pub hard_links: bool,
+    /// Whether a tar that is given is written anew by these rules; else it is a layer as it is.
+    pub normalize: bool,
     /// What the folder cannot tell of its files.
     pub metadata: Option<Metadata>,
     /// A folder in the tar that everything lies in, without a slash at its end; it is an entry with the attributes of
@@ -41,6 +43,7 @@ impl Default for TarOptions {
             excludes: Excludes::default(),
             dereference: false,
             hard_links: true,
+            normalize: false,
             metadata: None,
             prefix: String::new(),
         }

@@ -1,8 +1,9 @@
 //! Trees as the options want them: entries with the attributes that are to be written.
 //!
 //! [`Tree`] is a folder, beside which a file of [`Metadata`] may tell what the folder cannot; [`Specification`] is a tree
-//! that is described whole, with its content anywhere.
+//! that is described whole, with its content anywhere; [`Archive`] is a tar that is written anew.
 
+mod archive;
 mod metadata;
 mod plan;
 mod specification;
@@ -13,6 +14,7 @@ use crate::entry::{Entries, Entry};
 use crate::tarball::{Rules, TarOptions};
 use crate::walk::{self, Walk};
 use crate::{Error, Warning};
+pub(crate) use archive::Archive;
 use metadata::Described;
 pub use metadata::Metadata;
 pub(crate) use specification::Specification;
@@ -67,11 +69,6 @@ impl Entries for Tree<'_> {
     }
 
     fn warnings(&mut self) -> Vec<Warning> {
-        let skipped = std::mem::take(&mut self.walk.skipped);
-        let sockets = skipped.sockets.map(|(count, first)| Warning::Sockets { count, first });
-        let attributes = skipped.unsayable.map(|(count, first)| Warning::Attributes { count, first });
-        let privileged =
-            skipped.privileged.map(|(count, first)| Warning::PrivilegedAttributes { count, first });
-        [sockets, self.rules.warning(), attributes, privileged].into_iter().flatten().collect()
+        std::mem::take(&mut self.walk.skipped).warnings(self.rules.warning())
     }
 }

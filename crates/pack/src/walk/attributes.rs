@@ -45,11 +45,11 @@ impl Xattrs {
         let len = flistxattr(&file, &mut self.room[..])?;
         let mut names = Vec::new();
         for name in self.room[..len].split(|byte| *byte == 0) {
-            match fate(name) {
-                Fate::Kept if name.contains(&b'=') => left.unsayable += 1,
-                Fate::Kept => names.push(name.to_vec()),
-                Fate::Privileged => left.privileged += 1,
-                Fate::Hosts => {}
+            match XattrFate::of(name) {
+                XattrFate::Kept if name.contains(&b'=') => left.unsayable += 1,
+                XattrFate::Kept => names.push(name.to_vec()),
+                XattrFate::Privileged => left.privileged += 1,
+                XattrFate::Hosts => {}
             }
         }
         for name in names {
@@ -67,7 +67,7 @@ impl Xattrs {
 
 /// What becomes of an attribute.
 #[derive(Debug, PartialEq, Eq)]
-enum Fate {
+pub(crate) enum XattrFate {
     Kept,
     /// It would change who may do what where the layer is unpacked, and readers differ in what they make of it.
     Privileged,
@@ -75,16 +75,18 @@ enum Fate {
     Hosts,
 }
 
-/// `security.capability` and `user.*` belong to the files; labels of `SELinux` belong to the host, marks of overlayfs to
-/// the mount (IMG-115).
-fn fate(name: &[u8]) -> Fate {
-    match name {
-        b"security.capability" => Fate::Kept,
-        b"system.posix_acl_access" | b"system.posix_acl_default" => Fate::Privileged,
-        _ if name.starts_with(b"user.overlay.") || name.starts_with(b"trusted.overlay.") => Fate::Hosts,
-        _ if name.starts_with(b"user.") => Fate::Kept,
-        _ if name.starts_with(b"trusted.") => Fate::Privileged,
-        _ => Fate::Hosts,
+impl XattrFate {
+    /// `security.capability` and `user.*` belong to the files; labels of `SELinux` belong to the host, marks of overlayfs to
+    /// the mount (IMG-115).
+    pub(crate) fn of(name: &[u8]) -> Self {
+        match name {
+            b"security.capability" => Self::Kept,
+            b"system.posix_acl_access" | b"system.posix_acl_default" => Self::Privileged,
+            _ if name.starts_with(b"user.overlay.") || name.starts_with(b"trusted.overlay.") => Self::Hosts,
+            _ if name.starts_with(b"user.") => Self::Kept,
+            _ if name.starts_with(b"trusted.") => Self::Privileged,
+            _ => Self::Hosts,
+        }
     }
 }
 
@@ -95,18 +97,18 @@ mod tests {
     #[test]
     fn img_115_attributes_of_the_host_stay_there() {
         for (name, expected) in [
-            ("security.capability", Fate::Kept),
-            ("user.mime_type", Fate::Kept),
-            ("security.selinux", Fate::Hosts),
-            ("security.ima", Fate::Hosts),
-            ("trusted.overlay.opaque", Fate::Hosts),
-            ("user.overlay.opaque", Fate::Hosts),
-            ("trusted.md5sum", Fate::Privileged),
-            ("system.posix_acl_access", Fate::Privileged),
-            ("system.posix_acl_default", Fate::Privileged),
-            ("", Fate::Hosts),
+            ("security.capability", XattrFate::Kept),
+            ("user.mime_type", XattrFate::Kept),
+            ("security.selinux", XattrFate::Hosts),
+            ("security.ima", XattrFate::Hosts),
+            ("trusted.overlay.opaque", XattrFate::Hosts),
+            ("user.overlay.opaque", XattrFate::Hosts),
+            ("trusted.md5sum", XattrFate::Privileged),
+            ("system.posix_acl_access", XattrFate::Privileged),
+            ("system.posix_acl_default", XattrFate::Privileged),
+            ("", XattrFate::Hosts),
         ] {
-            assert_eq!(fate(name.as_bytes()), expected, "{name}");
+            assert_eq!(XattrFate::of(name.as_bytes()), expected, "{name}");
         }
     }
 }

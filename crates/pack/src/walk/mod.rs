@@ -27,7 +27,8 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat,
 use rustix::io::Errno;
 
 use crate::entry::{Attributes, Content, Entry, Origin, What};
-use crate::error::Error;
+use crate::{Error, Warning};
+pub(crate) use attributes::XattrFate;
 pub use exclude::Excludes;
 pub(crate) use exclude::Fate;
 use listing::{Listing, Sort};
@@ -76,6 +77,16 @@ pub(crate) struct Skipped {
     pub(crate) unsayable: Option<(u64, PathBuf)>,
     /// Access control lists and attributes of the kernel.
     pub(crate) privileged: Option<(u64, PathBuf)>,
+}
+
+impl Skipped {
+    /// What is to be said of it, and of the owners that were lost.
+    pub(crate) fn warnings(self, owners: Option<Warning>) -> Vec<Warning> {
+        let sockets = self.sockets.map(|(count, first)| Warning::Sockets { count, first });
+        let attributes = self.unsayable.map(|(count, first)| Warning::Attributes { count, first });
+        let privileged = self.privileged.map(|(count, first)| Warning::PrivilegedAttributes { count, first });
+        [sockets, owners, attributes, privileged].into_iter().flatten().collect()
+    }
 }
 
 struct Frame {

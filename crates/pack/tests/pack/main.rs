@@ -7,6 +7,7 @@ mod described;
 mod image;
 mod layer;
 mod mtree;
+mod normalized;
 mod oci_types;
 mod peers;
 mod tar;

@@ -32,7 +32,8 @@ pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let excludes = Excludes::new(globs)?.and(ignore.unwrap_or_default());
     let mut options = options(args, excludes, context)?;
     let recipe = check_recipe(&args.inputs, &options.layer)?;
-    let whole = args.tree.exclude.is_empty() && args.tree.ignore_file.is_none() && !args.tree.dereference;
+    let tree = &args.tree;
+    let whole = tree.exclude.is_empty() && tree.ignore_file.is_none() && !tree.dereference && !tree.normalize;
     options.layer.progress = Some(Arc::new(Watched::new(&context.progress, &inputs, whole)));
     into(&args.inputs.to, &args.out, context, |layout, name| {
         let image = pack_image(layout, name, &inputs, &options)?;
@@ -101,9 +102,11 @@ fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<Lay
             },
             excludes,
             dereference: tree.dereference,
+            normalize: tree.normalize,
             metadata: tree.metadata.as_deref().map(Metadata::read).transpose()?,
             ..TarOptions::default()
         },
+        spool: Some(std::env::temp_dir()),
         progress: None,
     })
 }

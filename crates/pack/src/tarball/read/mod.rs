@@ -136,6 +136,11 @@ impl<R: BufRead> Reader<R> {
         self.take(count);
     }
 
+    /// Bytes of the tar before what was not taken yet.
+    pub(crate) fn offset(&self) -> u64 {
+        self.seen
+    }
+
     /// Reads the source to its end, and says how many bytes followed the end of the tar, from the first that is not zero.
     pub(crate) fn drain(&mut self) -> Result<u64, Fault> {
         let mut after = 0;
