@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) what: What,
     pub(crate) origin: Origin,
+    /// Where it is on disk and has several names: which file it is.
+    pub(crate) file: Option<(u64, u64)>,
 }
 
 impl Entry {
@@ -114,6 +116,8 @@ impl Attributes {
 /// The bytes of a file, of which the attributes say how many there are.
 #[derive(Debug)]
 pub(crate) enum Content {
+    /// No bytes.
+    Nothing,
     /// All of this file.
     Whole(File),
     /// All of this file, whose digest is known.
@@ -197,7 +201,7 @@ impl Content {
     /// Says, once all was read, whether it was what it had to be.
     pub(crate) fn finish(&mut self) -> Result<(), transship_spec::Error> {
         match self {
-            Self::Whole(_) | Self::Part(_) => Ok(()),
+            Self::Nothing | Self::Whole(_) | Self::Part(_) => Ok(()),
             Self::Known(_, verifiers) => verifiers.drain(..).try_for_each(Verifier::finish),
         }
     }
@@ -206,6 +210,7 @@ impl Content {
 impl Read for Content {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
+            Self::Nothing => Ok(0),
             Self::Whole(file) => file.read(room),
             Self::Part(part) => part.read(room),
             Self::Known(file, verifiers) => {

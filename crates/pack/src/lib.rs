@@ -32,6 +32,7 @@
 
 mod artifact;
 mod base;
+mod changeset;
 mod config;
 mod edit;
 mod entry;

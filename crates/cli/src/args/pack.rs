@@ -106,6 +106,12 @@ pub(crate) struct Tree {
     /// Pack what links lead to
     #[arg(long)]
     pub(crate) dereference: bool,
+    /// Pack only what changed in the directory against BASE_DIR, and what is gone as whiteouts
+    #[arg(long, value_name = "BASE_DIR")]
+    pub(crate) diff: Option<PathBuf>,
+    /// The directory is the upper one of an overlayfs: make whiteouts of its marks
+    #[arg(long, conflicts_with = "diff")]
+    pub(crate) overlay: bool,
     /// Take owners, modes, times, attributes and devices from what FILE says of paths in the directory (mtree)
     #[arg(long, value_name = "FILE")]
     pub(crate) metadata: Option<PathBuf>,

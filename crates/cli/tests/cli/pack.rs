@@ -215,6 +215,26 @@ fn law_8_a_tar_that_is_normalized_has_the_diff_id_of_its_directory() {
 }
 
 #[test]
+fn a_difference_is_packed_upon_its_base() {
+    let sandbox = tree();
+    sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:base"]);
+    assert!(sandbox.command("cp").args(["-a", "rootfs", "new"]).status().unwrap().success());
+    sandbox.write("new/etc/motd", "bye\n");
+    fs::remove_dir_all(sandbox.path("new/var")).unwrap();
+    let diff =
+        ["new", "--diff", "rootfs", "--from", "oci:out:base", "--to", "oci:out:v2", "--format", "json"];
+    let json: Value = serde_json::from_str(&sandbox.ok(&[&["pack", "image"][..], &diff].concat())).unwrap();
+    let digest = json["layers"][0]["digest"].as_str().unwrap();
+    let listing = sandbox.command("tar").arg("-tzf").arg(sandbox.blob("out", digest)).output().unwrap();
+    assert_eq!(String::from_utf8(listing.stdout).unwrap(), ".wh.var\netc/\netc/motd\n");
+    let image = ["pack", "image", "--to", "oci:out:no"];
+    sandbox.fails_saying(2, &[&image[..], &["new", "rootfs", "--diff", "rootfs"]].concat(), "one directory");
+    sandbox.fails_saying(3, &[&image[..], &["new", "--diff", "none"]].concat(), "none");
+    sandbox.fails(2, &[&image[..], &["new", "--diff", "rootfs", "--overlay"]].concat());
+    sandbox.ok(&[&image[..], &["new", "--overlay"]].concat());
+}
+
+#[test]
 fn files_become_an_artifact_and_may_refer_to_something() {
     let sandbox = tree();
     let image = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1"]);

@@ -24,6 +24,7 @@ pub use options::{ModeRule, MtimeRule, Owner, TarOptions};
 pub(crate) use rules::Rules;
 pub(crate) use sink::{Buffered, Sink};
 
+use crate::changeset::Difference;
 use crate::entry::{Entries, Entry, What};
 use crate::tree::Tree;
 use crate::{Error, Warning};
@@ -64,7 +65,10 @@ pub(crate) fn write_tree(
     options: &TarOptions,
     sink: &mut impl Sink,
 ) -> Result<Vec<Warning>, Error> {
-    write_entries(&mut Tree::new(folder, options), sink)
+    match &options.base {
+        Some(base) => write_entries(&mut Difference::new(base, folder, options), sink),
+        None => write_entries(&mut Tree::new(folder, options), sink),
+    }
 }
 
 /// Writes the tar of all entries, and says what could not be kept.

@@ -1,5 +1,7 @@
 //! What of a folder goes into its tar, and how.
 
+use std::path::PathBuf;
+
 use crate::{Excludes, Metadata};
 
 /// How a folder becomes a tar. The default gives the same bytes on every machine.
@@ -27,6 +29,11 @@ pub struct TarOptions {
     pub hard_links: bool,
     /// Whether a tar that is given is written anew by these rules; else it is a layer as it is.
     pub normalize: bool,
+    /// A folder upon which the layer of a folder is to be put: it says what is to be changed for that.
+    pub base: Option<PathBuf>,
+    /// Whether a folder is the upper one of an overlayfs: what that says of lower ones becomes whiteouts (IMG-135,
+    /// IMG-139). It is not looked at where there is a base.
+    pub overlay: bool,
     /// What the folder cannot tell of its files.
     pub metadata: Option<Metadata>,
     /// A folder in the tar that everything lies in, without a slash at its end; it is an entry with the attributes of
@@ -44,6 +51,8 @@ impl Default for TarOptions {
             dereference: false,
             hard_links: true,
             normalize: false,
+            base: None,
+            overlay: false,
             metadata: None,
             prefix: String::new(),
         }

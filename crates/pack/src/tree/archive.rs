@@ -127,6 +127,7 @@ impl Entries for Archive {
             path,
             what,
             origin: Origin::File(self.path.clone()),
+            file: None,
         }))
     }
 

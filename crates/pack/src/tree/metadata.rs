@@ -117,6 +117,7 @@ impl<'a> Described<'a> {
                 what,
                 path,
                 origin: Origin::File(as_path(&said.path)),
+                file: None,
             },
             said,
         )
@@ -164,9 +165,10 @@ impl<'a> Described<'a> {
         self.finished(entry, said)
     }
 
-    /// Whether all that the metadata names was met.
-    pub(super) fn finish(&self) -> Result<(), Error> {
-        for (said, met) in self.metadata.entries.iter().zip(&self.met) {
+    /// Whether all that the metadata names was met, here or by another that has the same.
+    pub(super) fn finish(&self, other: Option<&Self>) -> Result<(), Error> {
+        for (index, said) in self.metadata.entries.iter().enumerate() {
+            let met = self.met[index] || other.is_some_and(|other| other.met[index]);
             if !met && !said.optional && !said.path.is_empty() && !self.excludes.leave_out(&said.path) {
                 return Err(
                     self.flaw(said, "the folder has no such path; say optional if it need not be there")

@@ -10,7 +10,7 @@ mod specification;
 
 use std::path::Path;
 
-use crate::entry::{Entries, Entry};
+use crate::entry::{Content, Entries, Entry, What};
 use crate::tarball::{Rules, TarOptions};
 use crate::walk::{self, Walk};
 use crate::{Error, Warning};
@@ -26,23 +26,64 @@ pub(crate) struct Tree<'a> {
     described: Option<Described<'a>>,
     /// What was met, but comes after what only the metadata names.
     ahead: Option<Entry>,
+    /// Whether the metadata may name nothing but what is in this tree.
+    is_alone: bool,
 }
 
 impl<'a> Tree<'a> {
     /// Nothing is opened yet.
     pub(crate) fn new(folder: &'a Path, options: &'a TarOptions) -> Self {
-        let walk = walk::Options {
-            excludes: &options.excludes,
-            dereference: options.dereference,
-            hard_links: options.hard_links,
-            prefix: &options.prefix,
-        };
+        Self::with(
+            folder,
+            options,
+            walk::Options {
+                excludes: &options.excludes,
+                dereference: options.dereference,
+                hard_links: options.hard_links,
+                prefix: &options.prefix,
+                listed: false,
+                overlay: options.overlay,
+            },
+        )
+    }
+
+    /// A tree that is compared with another: each name of a file is given with its content, [`Self::names_in`] gives the
+    /// names in folders, and metadata may name what only the other has.
+    pub(crate) fn listed(folder: &'a Path, options: &'a TarOptions) -> Self {
+        Self::with(
+            folder,
+            options,
+            walk::Options {
+                excludes: &options.excludes,
+                dereference: options.dereference,
+                hard_links: false,
+                prefix: "",
+                listed: true,
+                overlay: false,
+            },
+        )
+    }
+
+    fn with(folder: &'a Path, options: &'a TarOptions, walk: walk::Options<'a>) -> Self {
         Self {
+            is_alone: !walk.listed,
             walk: Walk::new(folder, walk),
             rules: Rules::new(options),
             described: options.metadata.as_ref().map(|metadata| Described::new(metadata, options)),
             ahead: None,
         }
+    }
+}
+
+impl Tree<'_> {
+    /// The names that a folder has which was met.
+    pub(crate) fn names_in(&mut self, folder: &[u8]) -> Vec<Vec<u8>> {
+        self.walk.names_in(folder)
+    }
+
+    /// Whether this tree or another has all that the metadata names.
+    pub(crate) fn finish_with(&self, other: &Self) -> Result<(), Error> {
+        self.described.as_ref().map_or(Ok(()), |described| described.finish(other.described.as_ref()))
     }
 }
 
@@ -52,6 +93,10 @@ impl Entries for Tree<'_> {
             Some(found) => Some(found),
             None => self.walk.next()?,
         };
+        // A whiteout says nothing but its name.
+        if found.as_ref().is_some_and(|entry| matches!(entry.what, What::File(Content::Nothing))) {
+            return Ok(found);
+        }
         let Some(described) = &mut self.described else {
             return Ok(found.map(|mut entry| {
                 entry.attributes = self.rules.apply(entry.attributes, &entry.what, None);
@@ -64,7 +109,8 @@ impl Entries for Tree<'_> {
         }
         match found {
             Some(entry) => described.describe(entry, &mut self.rules).map(Some),
-            None => described.finish().map(|()| None),
+            None if self.is_alone => described.finish(None).map(|()| None),
+            None => Ok(None),
         }
     }
 

@@ -10,7 +10,6 @@
 //! Memory grows with the specification; content is opened when its turn comes, and what is `optional` may lack it.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -88,6 +87,7 @@ impl Specification {
             path,
             what,
             origin,
+            file: None,
         }))
     }
 
@@ -115,10 +115,7 @@ impl Specification {
         match &said.content {
             _ if said.optional => Ok(None),
             Some(_) => Err(Error::read(path, io::ErrorKind::NotFound)),
-            None if said.size == Some(0) => {
-                let empty = File::open("/dev/null").map_err(|error| Error::read(path, error))?;
-                Ok(Some((Content::known(empty, &said.digests), Attributes::plain(0o644))))
-            }
+            None if said.size == Some(0) => Ok(Some((Content::Nothing, Attributes::plain(0o644)))),
             None => Err(self.flaw(said, "it has no content here; say content=PATH, or size=0 for none")),
         }
     }

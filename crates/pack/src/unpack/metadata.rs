@@ -20,7 +20,9 @@ use crate::{Error, Excludes};
 pub(super) fn write(root: &Path, ledger: &Ledger, keys: &Keys, file: File) -> Result<File, Error> {
     let mut out = BufWriter::new(file);
     let excludes = Excludes::default();
-    let options = Options { excludes: &excludes, dereference: false, hard_links: true, prefix: "" };
+    let (listed, overlay) = (false, false);
+    let options =
+        Options { excludes: &excludes, dereference: false, hard_links: true, prefix: "", listed, overlay };
     let mut walk = Walk::new(root, options);
     let top = std::fs::symlink_metadata(root).map_err(|error| Error::tree(root, error))?;
     let mut text = mtree::HEADER.to_vec();

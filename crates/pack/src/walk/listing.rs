@@ -27,6 +27,8 @@ pub(super) enum Sort {
     Folder,
     File,
     Other,
+    /// A layer holds none.
+    Socket,
 }
 
 impl Sort {
@@ -34,6 +36,7 @@ impl Sort {
         match kind {
             FileType::Directory => Self::Folder,
             FileType::RegularFile => Self::File,
+            FileType::Socket => Self::Socket,
             _ => Self::Other,
         }
     }
@@ -74,6 +77,18 @@ impl Listing {
 
     fn text(&self, name: Name) -> &[u8] {
         &self.bytes[name.start..name.start + usize::from(name.len)]
+    }
+
+    /// All names that were not taken yet.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&[u8], Sort)> {
+        self.names.iter().map(|name| (self.text(*name), name.sort))
+    }
+
+    /// Takes names off the list, which are sorted.
+    pub(super) fn forget(&mut self, names: &[Vec<u8>]) {
+        let Self { bytes, names: all } = self;
+        let text = |name: &Name| &bytes[name.start..name.start + usize::from(name.len)];
+        all.retain(|name| names.binary_search_by(|other| (**other).cmp(text(name))).is_err());
     }
 
     /// The next name.

@@ -13,6 +13,7 @@
 mod attributes;
 mod exclude;
 mod listing;
+mod overlay;
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
@@ -26,6 +27,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat_raw, statat};
 use rustix::io::Errno;
 
+use crate::changeset::{OPAQUE, whiteout};
 use crate::entry::{Attributes, Content, Entry, Origin, What};
 use crate::{Error, Warning};
 pub(crate) use attributes::XattrFate;
@@ -49,6 +51,10 @@ pub(crate) struct Options<'a> {
     pub(crate) hard_links: bool,
     /// A folder that all paths lie in, and that is then an entry itself; may be empty.
     pub(crate) prefix: &'a str,
+    /// Whether the names in each folder are kept for [`Walk::names_in`].
+    pub(crate) listed: bool,
+    /// Whether marks of overlayfs are whiteouts.
+    pub(crate) overlay: bool,
 }
 
 pub(crate) struct Walk<'a> {
@@ -64,6 +70,12 @@ pub(crate) struct Walk<'a> {
     /// First paths of files with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     xattrs: attributes::Xattrs,
+    /// Names in the folders that were met.
+    listed: HashMap<Vec<u8>, Vec<Vec<u8>>>,
+    /// The file at hand, where it has several names.
+    file: Option<(u64, u64)>,
+    /// What the folder met last takes away from lower layers.
+    whiteouts: Vec<Entry>,
     /// What was met and is still to be given.
     ready: VecDeque<Entry>,
     pub(crate) skipped: Skipped,
@@ -111,6 +123,9 @@ impl<'a> Walk<'a> {
             prefix: 0,
             links: HashMap::new(),
             xattrs: attributes::Xattrs::default(),
+            listed: HashMap::new(),
+            file: None,
+            whiteouts: Vec::new(),
             ready: VecDeque::new(),
             skipped: Skipped::default(),
         };
@@ -140,10 +155,17 @@ impl<'a> Walk<'a> {
             if self.prefix > 0 {
                 return Ok(Some(self.entry(Attributes::of(&stat), What::Folder)));
             }
+            self.ready.extend(self.whiteouts.drain(..));
+            if let Some(first) = self.ready.pop_front() {
+                return Ok(Some(first));
+            }
         }
         while let Some(frame) = self.frames.last_mut() {
             self.path.truncate(frame.base);
             let Some((name, sort)) = frame.listing.next() else {
+                if frame.waiting.is_some() {
+                    self.listed.remove(&self.path[self.prefix..]);
+                }
                 self.frames.pop();
                 continue;
             };
@@ -155,8 +177,14 @@ impl<'a> Walk<'a> {
             let Some((attributes, what)) = self.visit(sort)? else { continue };
             let entry = self.entry(attributes, what);
             match self.frames.last_mut() {
-                Some(frame) if fate == Fate::Unless => frame.waiting = Some(entry),
-                _ => return Ok(Some(self.after_its_folders(entry))),
+                Some(frame) if fate == Fate::Unless && self.whiteouts.is_empty() => {
+                    frame.waiting = Some(entry);
+                }
+                _ => {
+                    let first = self.after_its_folders(entry);
+                    self.ready.extend(self.whiteouts.drain(..));
+                    return Ok(Some(first));
+                }
             }
         }
         Ok(None)
@@ -169,7 +197,39 @@ impl<'a> Walk<'a> {
             xattrs: self.xattrs.take(),
             what,
             origin: Origin::Beneath { root: self.root.clone(), prefix: self.prefix },
+            file: self.file.take(),
         }
+    }
+
+    /// The names that a folder has which was met: of what a layer holds and what is not left out. They are given once.
+    pub(crate) fn names_in(&mut self, folder: &[u8]) -> Vec<Vec<u8>> {
+        self.listed.remove(folder).unwrap_or_default()
+    }
+
+    fn take_marks(&mut self, marks: overlay::Marks) {
+        let folder = self.path.clone();
+        let is_in = |name: &Vec<u8>| {
+            let path = [&folder[self.prefix..], name].concat();
+            self.options.excludes.fate(&path, false) == Fate::In
+        };
+        let opaque = marks.opaque.then(|| OPAQUE.to_vec());
+        let mut names: Vec<_> = opaque.into_iter().chain(marks.gone.into_iter().filter(is_in)).collect();
+        names.sort_unstable();
+        self.whiteouts = names.iter().map(|name| whiteout(&folder, name)).collect();
+    }
+
+    fn list(&mut self, listing: &Listing) {
+        let folder = self.path[self.prefix..].to_vec();
+        let mut path = folder.clone();
+        let mut names = Vec::new();
+        for (name, sort) in listing.names().filter(|(_, sort)| *sort != Sort::Socket) {
+            path.truncate(folder.len());
+            path.extend_from_slice(name);
+            if self.options.excludes.fate(&path, sort == Sort::Folder) == Fate::In {
+                names.push(name.to_vec());
+            }
+        }
+        self.listed.insert(folder, names);
     }
 
     /// What is to be given first: the folders that waited for something in them, or this.
@@ -186,6 +246,7 @@ impl<'a> Walk<'a> {
 
     fn visit(&mut self, sort: Sort) -> Result<Option<(Attributes, What)>, Error> {
         self.xattrs.clear();
+        self.file = None;
         let name = self.name();
         if name.starts_with(b".wh.") {
             return Err(Error::Reserved(self.on_disk()));
@@ -193,7 +254,7 @@ impl<'a> Walk<'a> {
         match sort {
             Sort::Folder => self.folder().map(Some),
             Sort::File => self.file().map(Some),
-            Sort::Other => self.other(),
+            Sort::Other | Sort::Socket => self.other(),
         }
     }
 
@@ -255,7 +316,11 @@ impl<'a> Walk<'a> {
 
     /// Where the same file was met before; remembers this path if it was not.
     fn first_path(&mut self, stat: &Stat) -> Option<Vec<u8>> {
-        if stat.st_nlink < 2 || !self.options.hard_links {
+        if stat.st_nlink < 2 {
+            return None;
+        }
+        self.file = Some(identity(stat));
+        if !self.options.hard_links {
             return None;
         }
         match self.links.entry(identity(stat)) {
@@ -277,6 +342,15 @@ impl<'a> Walk<'a> {
     }
 
     fn read_xattrs(&mut self, handle: &OwnedFd) -> Result<(), Error> {
+        if self.options.overlay
+            && let Some(mark) = overlay::leads_below(handle).map_err(|error| self.read_error(error))?
+        {
+            let path = crate::error::shown(&self.on_disk()).to_string();
+            return Err(Error::Unsupported(format!(
+                "the overlay.{mark} of {path}, which leads into a lower directory; mount the overlay, and pack the \
+                 merged directory with --diff and the lower one"
+            )));
+        }
         let left = self.xattrs.read(handle).map_err(|error| self.read_error(error))?;
         let path = || self.on_disk();
         let (unsayable, privileged) = ((left.unsayable > 0).then(path), (left.privileged > 0).then(path));
@@ -301,8 +375,18 @@ impl<'a> Walk<'a> {
         if self.options.dereference && self.frames.iter().any(|frame| frame.id == id) {
             return Err(Error::read(&self.on_disk(), io::Error::from(Errno::LOOP)));
         }
-        let listing = Listing::read(&mut dir, self.options.dereference)
+        let mut listing = Listing::read(&mut dir, self.options.dereference)
             .map_err(|error| Error::read(&self.on_disk(), error))?;
+        if self.options.overlay {
+            let marks = dir
+                .fd()
+                .map_err(|error| self.read_error(error))
+                .and_then(|dir| overlay::take(dir, &mut listing).map_err(|error| self.read_error(error)))?;
+            self.take_marks(marks);
+        }
+        if self.options.listed {
+            self.list(&listing);
+        }
         self.frames.push(Frame { dir, listing, base: self.path.len(), id, waiting: None });
         Ok(())
     }

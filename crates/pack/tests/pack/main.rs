@@ -4,6 +4,7 @@
 
 mod artifact;
 mod described;
+mod difference;
 mod image;
 mod layer;
 mod mtree;

@@ -25,7 +25,7 @@ const MAX_IGNORE: u64 = 1 << 20;
 
 pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let inputs = inputs(&args.inputs.inputs)?;
-    check_metadata(&args.tree, &inputs)?;
+    check_folders(&args.tree, &inputs)?;
     let ignore = ignored(&args.tree)?;
     let mut globs = args.tree.exclude.clone();
     globs.extend(apart(&inputs, &args.inputs.to, &globs)?);
@@ -33,7 +33,11 @@ pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let mut options = options(args, excludes, context)?;
     let recipe = check_recipe(&args.inputs, &options.layer)?;
     let tree = &args.tree;
-    let whole = tree.exclude.is_empty() && tree.ignore_file.is_none() && !tree.dereference && !tree.normalize;
+    let whole = tree.exclude.is_empty()
+        && tree.ignore_file.is_none()
+        && tree.diff.is_none()
+        && !tree.dereference
+        && !tree.normalize;
     options.layer.progress = Some(Arc::new(Watched::new(&context.progress, &inputs, whole)));
     into(&args.inputs.to, &args.out, context, |layout, name| {
         let image = pack_image(layout, name, &inputs, &options)?;
@@ -103,6 +107,8 @@ fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<Lay
             excludes,
             dereference: tree.dereference,
             normalize: tree.normalize,
+            base: tree.diff.clone(),
+            overlay: tree.overlay,
             metadata: tree.metadata.as_deref().map(Metadata::read).transpose()?,
             ..TarOptions::default()
         },
@@ -111,14 +117,21 @@ fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<Lay
     })
 }
 
-/// What metadata names has to be there, so that it can speak of one folder only.
-fn check_metadata(tree: &Tree, inputs: &[&Path]) -> Result<(), Failure> {
+/// Some flags speak of one folder.
+fn check_folders(tree: &Tree, inputs: &[&Path]) -> Result<(), Failure> {
     let folders = inputs.iter().filter(|input| input.is_dir()).count();
-    if tree.metadata.is_some() && folders != 1 {
-        let message = format!("--metadata describes one directory, and there are {folders}");
-        return Err(Failure::usage(message).hint("pack one at a time, the next with --from"));
+    let flags = [
+        ("--metadata", tree.metadata.is_some()),
+        ("--diff", tree.diff.is_some()),
+        ("--overlay", tree.overlay),
+    ];
+    match flags.into_iter().find(|(_, given)| *given && folders != 1) {
+        Some((flag, _)) => {
+            let message = format!("{flag} speaks of one directory, and there are {folders}");
+            Err(Failure::usage(message).hint("pack one at a time, the next with --from"))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What is left out by a file of patterns.
