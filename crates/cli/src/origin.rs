@@ -79,6 +79,20 @@ impl Found {
         }
     }
 
+    /// Something else at the same place, by its digest.
+    pub(crate) fn beside(&self, digest: &Digest) -> Location {
+        let reference = Some(format!("@{digest}"));
+        match self.place.location() {
+            Location::Layout { path, .. } => Location::Layout { path, reference },
+            Location::Archive { path, .. } => Location::Archive { path, reference },
+            Location::DockerArchive { path, .. } => Location::DockerArchive { path, reference },
+            Location::Registry(other) => {
+                Location::Registry(other.without_version().with_digest(digest.clone()))
+            }
+            other @ Location::Path(_) => other,
+        }
+    }
+
     /// Where what is made of it goes when no other place is named: to the same place, under the same name.
     pub(crate) fn home(&self) -> Result<String, Failure> {
         let name = || self.entry.full_name().or(self.entry.name()).map(str::to_owned);

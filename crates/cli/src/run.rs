@@ -73,6 +73,10 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Pack(PackCommand::Files(args)) => {
             (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
         }
+        Command::Edit(args) => {
+            let out = &args.out;
+            (out.formatted.format, out.progress.progress, out.verbosity.clone())
+        }
         Command::Index(command) => {
             let out = match command {
                 IndexCommand::Create(args) => &args.out,
@@ -108,6 +112,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Init(args) => commands::init::run(&args, context),
         Command::Pack(command) => commands::pack::run(&command, context),
+        Command::Edit(args) => commands::edit::run(&args, context),
         Command::Index(command) => commands::index::run(&command, context),
         Command::Serve(args) => commands::serve::run(&args, context),
         Command::Unpack(args) => commands::unpack::run(&args, context),

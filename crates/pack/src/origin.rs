@@ -37,7 +37,9 @@ impl<'a> From<&'a Layout> for Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    pub(crate) fn source(self) -> &'a dyn Source {
+    /// What is read from.
+    #[must_use]
+    pub fn source(self) -> &'a dyn Source {
         match self {
             Self::Layout(layout) => layout,
             Self::Source(source) => source,

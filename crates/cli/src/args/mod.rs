@@ -6,6 +6,7 @@ mod check;
 mod content;
 mod copy;
 mod credentials;
+mod edit;
 mod expand;
 mod index;
 mod pack;
@@ -23,6 +24,7 @@ pub(crate) use content::{
 };
 pub(crate) use copy::{Copy, Link, Refused};
 pub(crate) use credentials::{Completions, Login, Logout};
+pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
 pub(crate) use pack::{
@@ -73,6 +75,9 @@ pub enum Command {
     /// Pack files into an image or an artifact
     #[command(subcommand)]
     Pack(PackCommand),
+    /// Change an image: how it is run, what it says of itself, its layers
+    #[command(visible_alias = "mutate")]
+    Edit(Box<Edit>),
     /// Make and change indexes: images for several platforms under one name
     #[command(subcommand)]
     Index(IndexCommand),

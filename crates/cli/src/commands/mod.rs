@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod copy;
 mod deliver;
+pub(crate) mod edit;
 pub(crate) mod gc;
 pub(crate) mod index;
 pub(crate) mod init;

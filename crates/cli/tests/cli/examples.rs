@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "resolve",
     "copy",
     "unpack",
+    "edit",
     "index create",
     "index add",
     "index remove",

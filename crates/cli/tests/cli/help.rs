@@ -9,6 +9,7 @@ const COMMANDS: &[&str] = &[
     "pack",
     "pack image",
     "pack files",
+    "edit",
     "index create",
     "index add",
     "index remove",

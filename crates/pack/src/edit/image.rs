@@ -174,7 +174,8 @@ impl<'a> Work<'a> {
     /// All layers that are to be in the image, from wherever they are.
     fn carry_layers(&mut self, draft: &Draft<'a>) -> Result<(), Error> {
         let mut absent = 0;
-        for layer in &draft.layers {
+        let carried = draft.layers.iter().filter(|_| !self.edit.plan);
+        for layer in carried {
             let Some(origin) = layer.origin else { continue };
             absent += u64::from(!origin.carry(self.session, &layer.descriptor, self.edit.sparse)?);
         }

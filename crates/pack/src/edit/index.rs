@@ -102,6 +102,9 @@ impl<'a> Work<'a> {
     }
 
     fn carried(&mut self, origin: Origin<'a>, member: &Descriptor) -> Result<Descriptor, Error> {
+        if self.edit.plan {
+            return Ok(member.clone());
+        }
         let absent = origin.carry_all(self.session, member, self.edit.sparse)?;
         if absent > 0 {
             self.edited.warnings.push(Warning::BlobsAbsent(absent));

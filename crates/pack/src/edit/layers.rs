@@ -296,7 +296,11 @@ impl<'a> Work<'a> {
         }
         let source = match layer.origin {
             Some(origin) => origin.source().open(&layer.descriptor)?,
-            None => Box::new(self.session.layout().open_blob(&layer.descriptor)?),
+            None => {
+                // What was written just now has no name yet.
+                self.session.flush()?;
+                Box::new(self.session.layout().open_blob(&layer.descriptor)?)
+            }
         };
         Decoder::sniff(source, Limits::default())
             .map_err(|source| Error::Decode { path: layer.path(), source })

@@ -51,6 +51,9 @@ pub struct Edit<'a> {
     pub source_date_epoch: Option<i64>,
     /// Whether layers that are not there are left out, with a warning, instead of being an error.
     pub sparse: bool,
+    /// Whether this is only to tell what would change: layers and members that stay are not carried, so that the result is
+    /// not whole.
+    pub plan: bool,
 }
 
 /// What became of an image, or of an index of images.

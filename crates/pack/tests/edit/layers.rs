@@ -184,6 +184,30 @@ fn all_files_of_all_layers_get_a_time() {
 }
 
 #[test]
+fn all_that_can_be_done_to_layers_can_be_done_at_once() {
+    let place = place();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("top.tar"), file("top")).unwrap();
+    let all = LayerEdit {
+        drop: vec![at(1)],
+        append: vec![folder.path().join("top.tar")],
+        squash: Some(1),
+        mtime: Some(5),
+        recompress: Some(Compression::Zstd),
+        ..LayerEdit::default()
+    };
+    let edited = place.edit("v1", &layers(all)).unwrap();
+    place.closure(&edited.descriptor);
+    let manifest = place.manifest("v1");
+    assert_eq!(manifest.layers.len(), 2);
+    assert!(manifest.layers.iter().all(|layer| layer.media_type == MediaType::OCI_LAYER_ZSTD));
+    assert_eq!(history(&place), ["one", "env", "three", "transship edit", "transship edit"]);
+    let plain = layers(LayerEdit { recompress: Some(Compression::None), ..LayerEdit::default() });
+    place.edit("v1", &plain).unwrap();
+    assert_eq!(listed(&place.blob(&place.manifest("v1").layers[1])), ["three: three", "top: top"]);
+}
+
+#[test]
 fn an_image_is_put_upon_another_base() {
     let place = Place::new();
     let history = |names: &[&str]| {
@@ -234,9 +258,4 @@ fn an_image_is_put_upon_another_base() {
     place.closure(&edited.descriptor);
     let error = place.edit("v1", &edit).unwrap_err();
     assert!(error.kind() == Kind::Invalid && error.to_string().contains("is not built upon"), "{error}");
-}
-
-#[test]
-fn what_is_appended_lists_its_files() {
-    assert_eq!(listed(&file("one")), ["one: one"]);
 }

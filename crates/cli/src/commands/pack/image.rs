@@ -19,17 +19,16 @@ use crate::exit::{Cannot as _, Failure};
 use crate::{files, show};
 
 /// Bytes of a file of config.
-const MAX_CONFIG: u64 = 8 << 20;
+pub(in crate::commands) const MAX_CONFIG: u64 = 8 << 20;
 /// Bytes of a file of patterns.
 const MAX_IGNORE: u64 = 1 << 20;
 
 pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let inputs = inputs(&args.inputs.inputs)?;
     check_folders(&args.tree, &inputs)?;
-    let ignore = ignored(&args.tree)?;
     let mut globs = args.tree.exclude.clone();
     globs.extend(apart(&inputs, &args.inputs.to, &globs)?);
-    let excludes = Excludes::new(globs)?.and(ignore.unwrap_or_default());
+    let excludes = excludes(&args.tree, globs)?;
     let mut options = options(args, excludes, context)?;
     let recipe = check_recipe(&args.inputs, &options.layer)?;
     let tree = &args.tree;
@@ -80,45 +79,65 @@ fn options(args: &PackImage, excludes: Excludes, context: &Context) -> Result<Im
 }
 
 fn layer(args: &PackImage, excludes: Excludes, epoch: Option<i64>) -> Result<LayerOptions, Failure> {
-    let (inputs, tree) = (&args.inputs, &args.tree);
+    let inputs = &args.inputs;
     Ok(LayerOptions {
-        compression: match inputs.compression {
-            args::Compression::Gzip => Compression::Gzip,
-            args::Compression::Zstd => Compression::Zstd,
-            args::Compression::None => Compression::None,
-        },
+        compression: inputs.compression.into(),
         level: inputs.level,
         threads: inputs.threads.unwrap_or_default(),
-        tar: TarOptions {
-            owner: tree.owner,
-            mode: match tree.mode {
-                args::Mode::Keep => ModeRule::Keep,
-                args::Mode::Normal => ModeRule::Normal,
-            },
-            mtime: match (tree.mtime, epoch) {
-                (args::Mtime::Zero, _) => MtimeRule::Zero,
-                (args::Mtime::Keep, _) => MtimeRule::Keep,
-                (args::Mtime::Clamp, Some(second)) => MtimeRule::Clamp(second),
-                (args::Mtime::Clamp, None) => {
-                    return Err(Failure::usage("--mtime clamp needs SOURCE_DATE_EPOCH")
-                        .hint("set it to the newest time that files may have, in seconds since 1970"));
-                }
-            },
-            excludes,
-            dereference: tree.dereference,
-            normalize: tree.normalize,
-            base: tree.diff.clone(),
-            overlay: tree.overlay,
-            metadata: tree.metadata.as_deref().map(Metadata::read).transpose()?,
-            ..TarOptions::default()
-        },
+        tar: tar(&args.tree, excludes, epoch)?,
         spool: Some(std::env::temp_dir()),
         progress: None,
     })
 }
 
+impl From<args::Compression> for Compression {
+    fn from(compression: args::Compression) -> Self {
+        match compression {
+            args::Compression::Gzip => Self::Gzip,
+            args::Compression::Zstd => Self::Zstd,
+            args::Compression::None => Self::None,
+        }
+    }
+}
+
+/// How a directory becomes a tar.
+pub(in crate::commands) fn tar(
+    tree: &Tree,
+    excludes: Excludes,
+    epoch: Option<i64>,
+) -> Result<TarOptions, Failure> {
+    Ok(TarOptions {
+        owner: tree.owner,
+        mode: match tree.mode {
+            args::Mode::Keep => ModeRule::Keep,
+            args::Mode::Normal => ModeRule::Normal,
+        },
+        mtime: match (tree.mtime, epoch) {
+            (args::Mtime::Zero, _) => MtimeRule::Zero,
+            (args::Mtime::Keep, _) => MtimeRule::Keep,
+            (args::Mtime::Clamp, Some(second)) => MtimeRule::Clamp(second),
+            (args::Mtime::Clamp, None) => {
+                return Err(Failure::usage("--mtime clamp needs SOURCE_DATE_EPOCH")
+                    .hint("set it to the newest time that files may have, in seconds since 1970"));
+            }
+        },
+        excludes,
+        dereference: tree.dereference,
+        normalize: tree.normalize,
+        base: tree.diff.clone(),
+        overlay: tree.overlay,
+        metadata: tree.metadata.as_deref().map(Metadata::read).transpose()?,
+        ..TarOptions::default()
+    })
+}
+
+/// What of a directory is left out: by globs, and by a file of patterns.
+pub(in crate::commands) fn excludes(tree: &Tree, globs: Vec<String>) -> Result<Excludes, Failure> {
+    Ok(Excludes::new(globs)?.and(ignored(tree)?.unwrap_or_default()))
+}
+
 /// Some flags speak of one folder.
-fn check_folders(tree: &Tree, inputs: &[&Path]) -> Result<(), Failure> {
+pub(in crate::commands) fn check_folders(tree: &Tree, inputs: &[&Path]) -> Result<(), Failure> {
     let folders = inputs.iter().filter(|input| input.is_dir()).count();
     let flags = [
         ("--metadata", tree.metadata.is_some()),
@@ -154,7 +173,7 @@ fn check_recipe(inputs: &ImageInputs, layer: &LayerOptions) -> Result<String, Fa
     }
 }
 
-fn changes(runtime: &Runtime) -> Result<ConfigChanges, Failure> {
+pub(in crate::commands) fn changes(runtime: &Runtime) -> Result<ConfigChanges, Failure> {
     Ok(ConfigChanges {
         entrypoint: words("--entrypoint", &runtime.entrypoint)?,
         cmd: words("--cmd", &runtime.cmd)?,

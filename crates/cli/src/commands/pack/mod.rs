@@ -6,6 +6,7 @@ mod image;
 mod watch;
 
 pub(super) use files::subject;
+pub(super) use image::{MAX_CONFIG, changes, check_folders, excludes, tar};
 
 use std::path::{Path, PathBuf};
 
@@ -151,7 +152,7 @@ fn beneath(folder: &Path, path: &Path) -> Option<PathBuf> {
 }
 
 /// The value of `SOURCE_DATE_EPOCH`.
-fn epoch(context: &Context) -> Result<Option<i64>, Failure> {
+pub(super) fn epoch(context: &Context) -> Result<Option<i64>, Failure> {
     let text = context.environment.source_date_epoch.as_deref();
     Ok(text.map(transship_pack::source_date_epoch).transpose()?)
 }
