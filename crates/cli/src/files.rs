@@ -43,11 +43,24 @@ impl Staged {
     }
 
     pub(crate) fn write(&mut self, content: &[u8]) -> Result<(), Failure> {
-        let written = match &mut self.form {
-            Form::Beside(file) => file.write_all(content),
-            Form::Through(file) => file.write_all(content),
-        };
+        let written = self.sink().write_all(content);
         written.map_err(|error| unwritten(&self.path, &error))
+    }
+
+    /// What takes its content.
+    pub(crate) fn sink(&mut self) -> &mut File {
+        match &mut self.form {
+            Form::Beside(file) => file.as_file_mut(),
+            Form::Through(file) => file,
+        }
+    }
+
+    /// The temporary file, if there is one, which a signal that ends the program leaves behind.
+    pub(crate) fn beside(&self) -> Option<PathBuf> {
+        match &self.form {
+            Form::Beside(file) => Some(file.path().to_owned()),
+            Form::Through(_) => None,
+        }
     }
 
     /// Puts the file in its place.

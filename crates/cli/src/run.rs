@@ -70,6 +70,9 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Pack(PackCommand::Image(args)) => {
             (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
         }
+        Command::Pack(PackCommand::Layer(args)) => {
+            (args.formatted.format, args.progress.progress, args.verbosity.clone())
+        }
         Command::Pack(PackCommand::Files(args)) => {
             (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
         }

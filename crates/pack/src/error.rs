@@ -46,6 +46,14 @@ pub enum Error {
         /// In what.
         reason: String,
     },
+    /// A file is not the layer that its descriptor tells of, or the descriptor is none of a layer.
+    #[error("{} is not the layer that its descriptor tells of: {reason}", shown(path))]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// In what.
+        reason: String,
+    },
     /// A name that layers reserve for whiteouts (IMG-135).
     #[error(
         "{} has a name that begins with .wh., which layers reserve for deletions; rename or exclude it",
@@ -218,6 +226,7 @@ impl Error {
             Self::Changed { .. }
             | Self::Specification { .. }
             | Self::Differs { .. }
+            | Self::Packed { .. }
             | Self::Reserved(_)
             | Self::Tar { .. }
             | Self::Truncated { .. }

@@ -1,6 +1,6 @@
 //! An image: layers, a config that says how to run them, and a manifest that names both.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use transship_layout::{Layout, Name, Session};
 use transship_spec::{
@@ -10,7 +10,7 @@ use transship_spec::{
 use crate::base::{Base, Loaded};
 use crate::config::{ConfigChanges, overlay};
 use crate::epoch::{UNKNOWN_TIME, created};
-use crate::{Error, Layer, LayerOptions, Warning, pack_layer};
+use crate::{Error, Layer, LayerOptions, PackedLayer, Warning, pack_layer};
 
 /// What the history of an image says of each of its layers that was made here.
 const CREATED_BY: &str = "transship pack image";
@@ -37,6 +37,19 @@ pub struct ImageOptions {
     pub source_date_epoch: Option<i64>,
     /// Who made it.
     pub author: Option<String>,
+    /// Whether layers that were packed before are decompressed, to see that their diff IDs are right.
+    pub verify: bool,
+    /// Whether the manifest tells the recipe of each layer, as the annotation [`annotations::RECIPE`].
+    pub annotate_recipe: bool,
+}
+
+/// What becomes a layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// A folder, a specification or a tar.
+    Input(PathBuf),
+    /// A layer that was packed before.
+    Packed(Box<PackedLayer>),
 }
 
 /// An image in a layout.
@@ -47,7 +60,7 @@ pub struct Image {
     pub descriptor: Descriptor,
     /// The config.
     pub config: Descriptor,
-    /// The layers made of the inputs, in their order; those of the base are not among them.
+    /// The layers made of the inputs or packed before, in their order; those of the base are not among them.
     pub layers: Vec<Layer>,
     /// What it runs on.
     pub platform: Platform,
@@ -91,9 +104,41 @@ pub fn pack_image(
     inputs: &[impl AsRef<Path>],
     options: &ImageOptions,
 ) -> Result<Image, Error> {
-    let draft = Draft::new(options, inputs.is_empty())?;
+    let parts: Vec<Part> = inputs.iter().map(|input| Part::Input(input.as_ref().to_owned())).collect();
+    assemble_image(layout, name, &parts, options)
+}
+
+/// As [`pack_image`], of inputs and of layers that were packed before, in their order.
+///
+/// # Errors
+/// Those of [`pack_image`], and [`Error::Packed`] for a file that is not the layer that it was said to be.
+///
+/// ```
+/// use transship_layout::{Layout, Name};
+/// use transship_pack::{ImageOptions, LayerOptions, PackedLayer, Part, assemble_image, write_layer};
+/// # let folder = tempfile::tempdir()?;
+/// # let (app, config, file) = (folder.path().join("app"), folder.path().join("config"), folder.path().join("app.tar.gz"));
+/// # std::fs::create_dir_all(&app)?;
+/// # std::fs::create_dir_all(&config)?;
+///
+/// let layer = write_layer(&app, &LayerOptions::default(), std::fs::File::create(&file)?)?;
+/// let packed = PackedLayer::new(&file, layer.described())?;
+///
+/// let layout = Layout::options().create(folder.path().join("out"))?;
+/// let parts = [Part::Packed(Box::new(packed)), Part::Input(config)];
+/// let image = assemble_image(&layout, Some(&Name::short("v1")?), &parts, &ImageOptions::default())?;
+/// assert_eq!(image.layers[0].diff_id, layer.diff_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn assemble_image(
+    layout: &Layout,
+    name: Option<&Name>,
+    parts: &[Part],
+    options: &ImageOptions,
+) -> Result<Image, Error> {
+    let draft = Draft::new(options, parts.is_empty())?;
     let session = layout.begin()?;
-    let image = draft.write(&session, inputs)?;
+    let image = draft.write(&session, parts)?;
     session.commit(|index| match name {
         Some(name) => index.set(name, &image.descriptor).map(drop),
         None => index.pin(&image.descriptor).map(drop),
@@ -112,8 +157,8 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(options: &'a ImageOptions, without_inputs: bool) -> Result<Self, Error> {
-        if without_inputs && options.base.is_none() {
+    fn new(options: &'a ImageOptions, without_parts: bool) -> Result<Self, Error> {
+        if without_parts && options.base.is_none() {
             return Err(Error::Nothing("an image takes at least one folder or tar, or a base"));
         }
         let created = created(options.created.as_deref(), options.source_date_epoch)?;
@@ -147,19 +192,19 @@ impl<'a> Draft<'a> {
         Ok(Self { options, base, config, created, platform_assumed, warnings })
     }
 
-    fn write(mut self, session: &Session, inputs: &[impl AsRef<Path>]) -> Result<Image, Error> {
+    fn write(mut self, session: &Session, parts: &[Part]) -> Result<Image, Error> {
         let mut warnings = std::mem::take(&mut self.warnings);
         let mut manifest_layers = self.carry_base(session, &mut warnings)?;
         let mut layers = Vec::new();
-        for input in inputs {
-            let layer = pack_layer(session, input.as_ref(), &self.options.layer)?;
+        for part in parts {
+            let layer = self.layer(session, part)?;
             self.config.diff_ids.push(layer.diff_id.clone());
             self.config.history.push(self.history(false));
-            manifest_layers.push(layer.descriptor.clone());
+            manifest_layers.push(layer.listed(self.options.annotate_recipe));
             warnings.extend_from_slice(&layer.warnings);
             layers.push(layer);
         }
-        if inputs.is_empty() {
+        if parts.is_empty() {
             self.config.history.push(self.history(true));
         }
         let config = session.put_bytes(MediaType::OCI_CONFIG, &self.config.to_bytes())?;
@@ -172,6 +217,13 @@ impl<'a> Draft<'a> {
             platform_assumed: self.platform_assumed,
             warnings,
         })
+    }
+
+    fn layer(&self, session: &Session, part: &Part) -> Result<Layer, Error> {
+        match part {
+            Part::Input(path) => pack_layer(session, path, &self.options.layer),
+            Part::Packed(packed) => packed.put(session, &self.options.layer, self.options.verify),
+        }
     }
 
     fn carry_base(&self, session: &Session, warnings: &mut Vec<Warning>) -> Result<Vec<Descriptor>, Error> {

@@ -102,8 +102,8 @@ pub struct Layer {
     pub diff_id: Digest,
     /// Whether the layout had it already.
     pub reused: bool,
-    /// Whether its tar was made by the rules of the recipe; else it is the input's own.
-    pub by_recipe: bool,
+    /// By what recipe its bytes were made, as [`LayerOptions::recipe`] names it; nothing where the tar is the input's own.
+    pub recipe: Option<String>,
     /// What could not be kept.
     pub warnings: Vec<Warning>,
 }
@@ -131,17 +131,9 @@ pub struct Layer {
 /// ```
 pub fn pack_layer(session: &Session, input: &Path, options: &LayerOptions) -> Result<Layer, Error> {
     options.listener().started(input);
-    let encoded = encode(input, options, session.writer(None)?)?;
-    let written = encoded.sink.commit()?;
-    let media_type = encoded.compression.layer_media_type();
-    let descriptor = Descriptor::new(media_type, written.digest, written.size);
-    options.listener().finished(&descriptor, written.reused);
-    Ok(Layer {
-        diff_id: encoded.diff_id.unwrap_or_else(|| descriptor.digest.clone()),
-        descriptor,
-        reused: written.reused,
-        by_recipe: encoded.by_recipe,
-        warnings: encoded.warnings,
+    encode(input, options, session.writer(None)?)?.layer(options, |writer| {
+        let written = writer.commit()?;
+        Ok((written.digest, written.size, written.reused))
     })
 }
 
@@ -155,6 +147,26 @@ pub(crate) struct Encoded<W> {
     /// Whether the tar was made by the recipe.
     pub(crate) by_recipe: bool,
     pub(crate) warnings: Vec<Warning>,
+}
+
+impl<W> Encoded<W> {
+    /// The layer, once `store` tells digest and size of what the sink took, and whether that was there already.
+    pub(crate) fn layer(
+        self,
+        options: &LayerOptions,
+        store: impl FnOnce(W) -> Result<(Digest, u64, bool), Error>,
+    ) -> Result<Layer, Error> {
+        let (digest, size, reused) = store(self.sink)?;
+        let descriptor = Descriptor::new(self.compression.layer_media_type(), digest, size);
+        options.listener().finished(&descriptor, reused);
+        Ok(Layer {
+            diff_id: self.diff_id.unwrap_or_else(|| descriptor.digest.clone()),
+            descriptor,
+            reused,
+            recipe: self.by_recipe.then(|| options.recipe()).transpose()?,
+            warnings: self.warnings,
+        })
+    }
 }
 
 /// What an input turned out to be. Links to it are followed.

@@ -2,7 +2,8 @@
 //!
 //! - [`pack_image`] makes an image of folders and tars, each a layer, alone or upon a [`Base`].
 //! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
-//! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass.
+//! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
+//!   [`assemble_image`] takes it from there.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
 //! - [`mtree`] is the language in which trees are described.
 //! - [`unpack`] makes a tree of the layers of an image, whole or not at all, out of which nothing in them leads.
@@ -46,6 +47,7 @@ mod kinds;
 mod layer;
 pub mod mtree;
 mod origin;
+mod packed;
 mod pipeline;
 mod tarball;
 mod tree;
@@ -62,13 +64,14 @@ pub use edit::{
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
 pub use ignore::Ignore;
-pub use image::{Image, ImageOptions, host_platform, pack_image};
+pub use image::{Image, ImageOptions, Part, assemble_image, host_platform, pack_image};
 pub use index::{
     IndexOptions, Indexed, Member, Removal, Take, add_to_index, create_index, remove_from_index,
 };
 pub use kinds::files::{File, Files, pack_files};
 pub use layer::{Layer, LayerOptions, Progress, pack_layer};
 pub use origin::Origin;
+pub use packed::{PackedLayer, write_layer};
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use tree::Metadata;
 pub use unpack::{

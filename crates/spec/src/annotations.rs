@@ -26,6 +26,11 @@ pub const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// The digest of the image that an attestation of `BuildKit` speaks of (IMG-83).
 pub const DOCKER_REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 
+/// The diff ID of a layer, beside its descriptor: containerd's label, which `BuildKit` writes as an annotation.
+pub const DIFF_ID: &str = "containerd.io/uncompressed";
+/// The recipe by which transship made a layer's bytes.
+pub const RECIPE: &str = "io.github.transship.recipe";
+
 /// Keys that the image specification defines beneath its reserved prefix (IMG-169).
 const DEFINED: [&str; 15] = [
     CREATED,

@@ -10,6 +10,7 @@ mod edit;
 mod expand;
 mod index;
 mod pack;
+mod parts;
 mod serve;
 mod shared;
 mod unpack;
@@ -28,8 +29,10 @@ pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
 pub(crate) use pack::{
-    Compression, ImageInputs, Mode, Mtime, PackCommand, PackFiles, PackImage, PackOutput, Runtime, Tree,
+    Compression, Encoding, Mode, Mtime, PackCommand, PackFiles, PackImage, PackLayer, PackOutput, Runtime,
+    Tree,
 };
+pub(crate) use parts::{LayerFile, Part};
 pub(crate) use serve::Serve;
 pub(crate) use shared::{Durability, Format, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing};
 pub(crate) use unpack::Unpack;

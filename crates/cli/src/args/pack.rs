@@ -1,10 +1,11 @@
-//! `pack image` and `pack files`.
+//! `pack image`, `pack layer` and `pack files`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use transship_spec::{MediaType, Platform};
 
+use super::parts::Parts;
 use super::shared::{Formatted, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing};
 use super::values::pair;
 
@@ -13,6 +14,8 @@ use super::values::pair;
 pub enum PackCommand {
     /// Directories and tars become layers, in order, and an image
     Image(Box<PackImage>),
+    /// One directory or tar becomes a layer by itself, in a file
+    Layer(Box<PackLayer>),
     /// Files become an artifact
     Files(Box<PackFiles>),
 }
@@ -22,7 +25,8 @@ pub enum PackCommand {
 #[command(after_help = "Examples:\n  \
     transship pack image ./rootfs --to oci:out:v1\n  \
     transship pack image ./rootfs --entrypoint /bin/app --to docker://localhost:5000/team/app:v1\n  \
-    transship pack image rootfs.mtree --to oci:out:v2\n\n\
+    transship pack image rootfs.mtree --to oci:out:v2\n  \
+    transship pack image --layer rootfs.tar.gz=rootfs.json --to oci:out:v3\n\n\
     The same input and options give the same bytes: times are zero and owners 0:0 unless told otherwise. --mtime zero \
     breaks caches that compare times of files (Python's .pyc, ETags of web servers, make); --mtime clamp keeps times up \
     to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte, unless --normalize writes it anew. A file that begins with #mtree describes a tree, whose \
@@ -32,6 +36,8 @@ pub enum PackCommand {
 pub struct PackImage {
     #[command(flatten)]
     pub(crate) inputs: ImageInputs,
+    #[command(flatten)]
+    pub(crate) encoding: Encoding,
     #[command(flatten)]
     pub(crate) tree: Tree,
     #[command(flatten)]
@@ -49,9 +55,11 @@ pub struct PackImage {
 /// What an image is made of.
 #[derive(Debug, Args)]
 pub(crate) struct ImageInputs {
-    /// Directories, tars (plain, gzip or zstd) and mtree specifications, each a layer
-    #[arg(value_name = "INPUT")]
-    pub(crate) inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) parts: Parts,
+    /// Decompress the layers of --layer, to see that their diff IDs are right
+    #[arg(long, requires = "layer")]
+    pub(crate) verify: bool,
     /// Where to put it: a layout or an archive (made if it is not there), or a registry
     #[arg(short, long, value_name = "LOCATION")]
     pub(crate) to: String,
@@ -64,17 +72,57 @@ pub(crate) struct ImageInputs {
     /// What the image runs on; default: the base's, else linux and this machine's processor
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
+    /// Tell the recipe of each layer in the manifest, as an annotation
+    #[arg(long, help_heading = "Layer options")]
+    pub(crate) annotate_recipe: bool,
+}
+
+/// `transship pack layer`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    transship pack layer ./rootfs --to rootfs.tar.gz --descriptor-file rootfs.json\n  \
+    transship pack layer rootfs.mtree --compression zstd --to layer.zst --descriptor-file layer.json\n\n\
+    pack image --layer rootfs.tar.gz=rootfs.json makes the image that pack image ./rootfs makes, and packs nothing. The \
+    descriptor tells media type, digest and size, and as annotations the diff ID (containerd.io/uncompressed, which \
+    containerd and BuildKit write, too) and the recipe (io.github.transship.recipe). Both files appear when all is done; \
+    a power cut may cost them.")]
+pub struct PackLayer {
+    /// A directory, a tar (plain, gzip or zstd) or an mtree specification
+    #[arg(value_name = "INPUT")]
+    pub(crate) input: PathBuf,
+    /// Write the layer to FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Write its descriptor to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) descriptor_file: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoding: Encoding,
+    #[command(flatten)]
+    pub(crate) tree: Tree,
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) progress: ProgressFlag,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+/// How layers are compressed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Layer options")]
+pub(crate) struct Encoding {
     /// How layers are compressed
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Layer options")]
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub(crate) compression: Compression,
     /// How hard to compress
-    #[arg(long, value_name = "N", help_heading = "Layer options")]
+    #[arg(long, value_name = "N")]
     pub(crate) level: Option<i32>,
     /// Refuse to make layers by any other recipe than NAME; --format json tells a layer's recipe
-    #[arg(long, value_name = "NAME", help_heading = "Layer options")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) recipe: Option<String>,
     /// Threads that compress; default: one for each processor
-    #[arg(long, value_name = "N", value_parser = super::values::at_least_one, help_heading = "Layer options")]
+    #[arg(long, value_name = "N", value_parser = super::values::at_least_one)]
     pub(crate) threads: Option<usize>,
 }
 

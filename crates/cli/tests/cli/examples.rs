@@ -8,6 +8,7 @@ use crate::support::{PROGRAM, Run, Sandbox};
 /// Commands in an order in which what one makes is there for the next.
 const ORDER: &[&str] = &[
     "init",
+    "pack layer",
     "pack image",
     "pack files",
     "blob put",

@@ -8,6 +8,7 @@ const COMMANDS: &[&str] = &[
     "init",
     "pack",
     "pack image",
+    "pack layer",
     "pack files",
     "edit",
     "index create",

@@ -12,6 +12,7 @@ mod gc;
 mod help;
 mod index;
 mod killed;
+mod layers;
 mod layouts;
 mod linked;
 mod login;

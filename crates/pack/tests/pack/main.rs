@@ -10,6 +10,7 @@ mod layer;
 mod mtree;
 mod normalized;
 mod oci_types;
+mod packed;
 mod peers;
 mod tar;
 mod trees;

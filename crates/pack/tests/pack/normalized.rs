@@ -26,7 +26,7 @@ fn normalized(tar: &[u8], options: &TarOptions) -> Result<(Vec<u8>, Vec<Warning>
         ..LayerOptions::default()
     };
     let layer = pack_layer(&session, &file, &options)?;
-    assert!(layer.by_recipe);
+    assert!(layer.recipe.is_some());
     session.commit(|_| Ok(())).unwrap();
     assert_eq!(folder.path().read_dir().unwrap().count(), 2, "nothing temporary stays");
     Ok((content(&layout, &layer.descriptor), layer.warnings))

@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, Files, LayerOptions, pack_files};
-use transship_spec::{Descriptor, Kind, MediaType, annotations as keys};
+use transship_spec::{Descriptor, MediaType, annotations as keys};
 
 use super::watch::Watched;
-use super::{Packed, PackedLayer, annotations, apart, epoch, into};
+use super::{LayerReport, Packed, annotations, apart, descriptor, epoch, into};
 use crate::args::{PackFiles, PackOutput};
 use crate::content::Content;
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
-use crate::files;
 
 pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
     let artifact = ArtifactOptions {
@@ -49,9 +48,7 @@ pub(in crate::commands) fn subject(
     let found = || {
         let path = PathBuf::from(text);
         if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
-            let read: Result<Descriptor, _> = serde_json::from_slice(&files::read(&path, 1 << 20)?);
-            return read
-                .map_err(|error| Failure::new(Kind::Invalid, format!("it is not a descriptor: {error}")));
+            return descriptor(&path);
         }
         let (_, content) = Content::at(text, context, &out.reading, &out.network)?;
         content.resolve(None)
@@ -62,7 +59,7 @@ pub(in crate::commands) fn subject(
 
 fn packed(artifact: Artifact) -> Packed {
     let layers = artifact.layers.into_iter().filter(|layer| layer.media_type != MediaType::OCI_EMPTY);
-    let layers = layers.map(|layer| PackedLayer {
+    let layers = layers.map(|layer| LayerReport {
         title: layer.annotations.get(keys::TITLE).cloned(),
         digest: layer.digest,
         media_type: layer.media_type,

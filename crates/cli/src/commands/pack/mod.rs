@@ -1,12 +1,17 @@
-//! `transship pack`: files become an image or an artifact, in a layout, or by way of one in an archive or a registry.
+//! `transship pack`: files become an image or an artifact, in a layout, or by way of one in an archive or a registry; or a
+//! layer by itself.
 
 mod base;
+mod config;
 mod files;
 mod image;
+mod layer;
+mod making;
 mod watch;
 
+pub(super) use config::{MAX_CONFIG, changes};
 pub(super) use files::subject;
-pub(super) use image::{MAX_CONFIG, changes, check_folders, excludes, tar};
+pub(super) use making::{check_folders, excludes, tar};
 
 use std::path::{Path, PathBuf};
 
@@ -32,11 +37,14 @@ impl Meaning for transship_pack::Error {
     }
 }
 
+/// Bytes of a file with a descriptor.
+const MAX_DESCRIPTOR: u64 = 1 << 20;
+
 /// What was packed.
 struct Packed {
     descriptor: Descriptor,
     platform: Option<String>,
-    layers: Vec<PackedLayer>,
+    layers: Vec<LayerReport>,
     warnings: Vec<Warning>,
 }
 
@@ -50,13 +58,13 @@ struct Report {
     size: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
-    layers: Vec<PackedLayer>,
+    layers: Vec<LayerReport>,
     warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PackedLayer {
+struct LayerReport {
     digest: Digest,
     media_type: MediaType,
     size: u64,
@@ -74,6 +82,7 @@ struct PackedLayer {
 pub(crate) fn run(command: &PackCommand, context: &Context) -> Result<(), Failure> {
     match command {
         PackCommand::Image(args) => image::run(args, context).cannot("pack the image"),
+        PackCommand::Layer(args) => layer::run(args, context).cannot("pack the layer"),
         PackCommand::Files(args) => files::run(args, context).cannot("pack the artifact"),
     }
 }
@@ -149,6 +158,15 @@ fn beneath(folder: &Path, path: &Path) -> Option<PathBuf> {
         Err(_) => crate::files::folder_of(path).canonicalize().ok()?.join(path.file_name()?),
     };
     Some(whole.strip_prefix(folder.canonicalize().ok()?).ok()?.to_owned())
+}
+
+/// What a file says of content elsewhere.
+fn descriptor(path: &Path) -> Result<Descriptor, Failure> {
+    let text = crate::files::read(path, MAX_DESCRIPTOR)?;
+    serde_json::from_slice(&text).map_err(|error| {
+        let path = show::plain(&path.to_string_lossy());
+        Failure::new(Kind::Invalid, format!("{path} is not a descriptor: {error}"))
+    })
 }
 
 /// The value of `SOURCE_DATE_EPOCH`.
