@@ -50,8 +50,9 @@ impl Rootfs {
     /// there.
     ///
     /// The tree is made beside the path, as `.NAME.transship-unpack`; within it, as `.transship-unpack`, where that is a
-    /// folder on another file system than its parent or in a parent that may not be written. What a run that was killed
-    /// left by that name is removed.
+    /// folder on another file system than its parent or in a parent that may not be written: then its content is moved up at
+    /// the end, name by name, and whoever is killed in that moment leaves both. What a run that was killed left by that
+    /// name is removed.
     ///
     /// # Errors
     /// [`Error::Occupied`] when something is there, [`Error::Busy`] when another process unpacks to it, [`Error::Tree`].
