@@ -26,7 +26,7 @@ pub struct EncoderOptions {
 /// `flush`, which flushes the sink and nothing else. [`finish`](Encoder::finish) must be called: only it writes the
 /// end. Dropping an unfinished encoder joins its threads and leaves a truncated stream.
 ///
-/// Memory is bounded by the number of workers: about 7 MiB each for gzip; for zstd it is the library's choice, and
+/// Memory is bounded by the number of workers: about 8 MiB each for gzip; for zstd it is the library's choice, and
 /// grows with the level. After an error the encoder is of no more use and says so.
 #[must_use = "only `finish` completes the stream"]
 pub struct Encoder<W> {

@@ -24,6 +24,7 @@
 mod bounded;
 mod compression;
 mod decoder;
+mod deflate;
 mod detect;
 mod encoder;
 mod error;

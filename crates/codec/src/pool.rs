@@ -29,18 +29,19 @@ struct Worker<J> {
 }
 
 impl<J: Send + 'static> Pool<J> {
-    /// Starts the workers.
+    /// Starts the workers, each of which makes what it works with, and uses it again for each job.
     ///
     /// # Errors
     /// [`Error::Io`] when the system gives no thread.
-    pub(crate) fn start<F>(threads: NonZeroUsize, format: Compression, work: F) -> Result<Self, Error>
+    pub(crate) fn start<F, W>(threads: NonZeroUsize, format: Compression, make: F) -> Result<Self, Error>
     where
-        F: Fn(&mut J) -> Result<(), Error> + Send + Sync + 'static,
+        F: Fn() -> W + Send + Sync + 'static,
+        W: FnMut(&mut J) -> Result<(), Error>,
     {
-        let work = Arc::new(work);
+        let make = Arc::new(make);
         let mut pool = Self { workers: Vec::new(), format, submitted: 0, taken: 0 };
         for _ in 0..threads.get() {
-            pool.workers.push(Worker::start(Arc::clone(&work))?);
+            pool.workers.push(Worker::start(Arc::clone(&make))?);
         }
         Ok(pool)
     }
@@ -77,14 +78,16 @@ impl<J: Send + 'static> Pool<J> {
 }
 
 impl<J: Send + 'static> Worker<J> {
-    fn start<F>(work: Arc<F>) -> Result<Self, Error>
+    fn start<F, W>(make: Arc<F>) -> Result<Self, Error>
     where
-        F: Fn(&mut J) -> Result<(), Error> + Send + Sync + 'static,
+        F: Fn() -> W + Send + Sync + 'static,
+        W: FnMut(&mut J) -> Result<(), Error>,
     {
         let (jobs, todo) = sync_channel::<J>(DEPTH);
         // As much room as jobs under way, so that a worker never waits for its results to be fetched.
         let (done, results) = sync_channel(DEPTH);
         let thread = std::thread::Builder::new().name("transship-codec".to_owned()).spawn(move || {
+            let mut work = make();
             while let Ok(mut job) = todo.recv() {
                 if done.send(work(&mut job).map(|()| job)).is_err() {
                     return;
@@ -119,11 +122,11 @@ mod tests {
 
     #[test]
     fn jobs_come_back_in_the_order_they_went() {
-        let mut pool = Pool::start(threads(3), Compression::Gzip, |job: &mut u64| {
+        let double = |job: &mut u64| {
             *job *= 2;
             Ok(())
-        })
-        .unwrap();
+        };
+        let mut pool = Pool::start(threads(3), Compression::Gzip, move || double).unwrap();
         let mut back = Vec::new();
         for job in 0..100 {
             if pool.is_full() {
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn a_worker_that_panics_is_an_error_and_not_a_hang() {
         let mut pool =
-            Pool::start(threads(2), Compression::Gzip, |_: &mut u8| panic!("a fault made by the test"))
+            Pool::start(threads(2), Compression::Gzip, || |_: &mut u8| panic!("a fault made by the test"))
                 .unwrap();
         pool.submit(1).unwrap();
         assert!(matches!(pool.oldest(), Err(Error::Encoder { reason: "a worker died", .. })));
@@ -153,7 +156,7 @@ mod tests {
             1 => Err(Error::Limit { what: "test", limit: 1 }),
             _ => Ok(()),
         };
-        let mut pool = Pool::start(threads(2), Compression::Gzip, failing).unwrap();
+        let mut pool = Pool::start(threads(2), Compression::Gzip, move || failing).unwrap();
         for job in 0..3 {
             pool.submit(job).unwrap();
         }
@@ -165,9 +168,12 @@ mod tests {
     fn dropping_a_pool_waits_for_the_jobs_under_way() {
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
-        let mut pool = Pool::start(threads(2), Compression::Gzip, move |_: &mut u8| {
-            counted.fetch_add(1, Ordering::SeqCst);
-            Ok(())
+        let mut pool = Pool::start(threads(2), Compression::Gzip, move || {
+            let counted = Arc::clone(&counted);
+            move |_: &mut u8| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            }
         })
         .unwrap();
         for job in 0..6 {

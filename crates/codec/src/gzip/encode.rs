@@ -1,39 +1,24 @@
-//! Writing gzip: blocks compressed side by side, joined into one member.
+//! Writing gzip: texts deflated side by side, joined into one member.
 //!
-//! The input is cut every [`BLOCK`] bytes, however it came. Each block is deflated on its own, with the 32 KiB before
-//! it as dictionary, and ends with a sync flush, so that the results can simply follow each other; the last one ends
-//! the stream. So the bytes depend on the input and the level, and on nothing else.
+//! The input is cut every [`BLOCK`] bytes, however it came. Each text is deflated on its own, with the 32 KiB before it as
+//! dictionary, so that the results can simply follow each other; the last one ends the stream. So the bytes depend on the
+//! input and the level, and on nothing else.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
-use flate2::{Compress, Crc, FlushCompress, Status};
+use flate2::Crc;
 
+use crate::deflate::{Deflate, ROOM, Text};
 use crate::pool::Pool;
 use crate::{Compression, Error};
-
-/// Plain bytes in a block. Part of the recipe: another size gives other bytes.
-pub(crate) const BLOCK: usize = 1 << 20;
-
-/// How far deflate can look back.
-const WINDOW: usize = 32 << 10;
 
 /// No name, no time, no hint on the level, system unknown: nothing that could differ.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// Room for a deflated block at any level, with its flush (`deflateBound` of zlib, and some). It is the same for every
-/// block, full or not: the compressor's bytes can depend on the room it is given.
-const BOUND: usize = {
-    let source = BLOCK + 64;
-    source + source / 8 + source / 64 + 64
-};
-
-/// A block on its way to a worker and back, with the buffers it travels in.
+/// A text on its way to a worker and back, with the buffers it travels in.
 struct Block {
-    /// The window before the block, then the block.
-    input: Vec<u8>,
-    /// Where the block begins in `input`.
-    start: usize,
+    text: Text,
     last: bool,
     output: Box<[u8]>,
     written: usize,
@@ -43,51 +28,22 @@ struct Block {
 impl Block {
     fn new() -> Self {
         Self {
-            input: Vec::with_capacity(WINDOW + BLOCK),
-            start: 0,
+            text: Text::new(),
             last: false,
-            output: vec![0; BOUND].into_boxed_slice(),
+            output: vec![0; ROOM].into_boxed_slice(),
             written: 0,
             crc: Crc::new(),
         }
     }
 
-    fn room(&self) -> usize {
-        self.start + BLOCK - self.input.len()
+    fn encode(&mut self, deflate: &mut Deflate) -> Result<(), Error> {
+        self.crc.reset();
+        self.crc.update(self.text.plain());
+        let written = deflate.deflate(&mut self.text, self.last, &mut self.output);
+        self.written = written
+            .ok_or(Error::Encoder { format: Compression::Gzip, reason: "a block does not fit its bound" })?;
+        Ok(())
     }
-
-    /// Makes it an empty block that follows `previous`.
-    fn follow(&mut self, previous: &Self) {
-        let window = previous.input.len().saturating_sub(WINDOW);
-        self.input.clear();
-        self.input.extend_from_slice(&previous.input[window..]);
-        self.start = self.input.len();
-    }
-}
-
-/// Deflates one block: one call, on one slice, into a buffer that holds the whole result.
-fn encode_block(block: &mut Block, level: u32) -> Result<(), Error> {
-    let failed = |reason| Error::Encoder { format: Compression::Gzip, reason };
-    let (window, data) = block.input.split_at(block.start);
-    // A new compressor each time costs little, and nothing of an earlier block can show in the bytes of this one.
-    let mut compress = Compress::new(flate2::Compression::new(level), false);
-    if !window.is_empty() {
-        compress.set_dictionary(window).map_err(|_| failed("the compressor refuses its dictionary"))?;
-    }
-    let (flush, expected) = if block.last {
-        (FlushCompress::Finish, Status::StreamEnd)
-    } else {
-        (FlushCompress::Sync, Status::Ok)
-    };
-    let status =
-        compress.compress(data, &mut block.output, flush).map_err(|_| failed("the compressor gave up"))?;
-    block.written = compress.total_out() as usize;
-    if status != expected || compress.total_in() != data.len() as u64 || block.written >= block.output.len() {
-        return Err(failed("a block does not fit its bound"));
-    }
-    block.crc.reset();
-    block.crc.update(data);
-    Ok(())
 }
 
 /// Writes one gzip member.
@@ -103,20 +59,20 @@ pub(crate) struct Encoder<W> {
 impl<W: Write> Encoder<W> {
     pub(crate) fn new(sink: W, level: i32, threads: NonZeroUsize) -> Result<Self, Error> {
         let level = level.unsigned_abs();
-        let pool =
-            Pool::start(threads, Compression::Gzip, move |block: &mut Block| encode_block(block, level))?;
+        let pool = Pool::start(threads, Compression::Gzip, move || {
+            let mut deflate = Deflate::new(level);
+            move |block: &mut Block| block.encode(&mut deflate)
+        })?;
         Ok(Self { sink, pool, current: Block::new(), spare: Vec::new(), crc: Crc::new(), begun: false })
     }
 
     pub(crate) fn write_all(&mut self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             // A full block waits until more comes: only then is it known not to be the last.
-            if self.current.room() == 0 {
+            if self.current.text.room() == 0 {
                 self.submit(false)?;
             }
-            let (now, later) = data.split_at(data.len().min(self.current.room()));
-            self.current.input.extend_from_slice(now);
-            data = later;
+            data = self.current.text.add(data);
         }
         Ok(())
     }
@@ -143,7 +99,7 @@ impl<W: Write> Encoder<W> {
             self.write_block(done)?;
         }
         let mut next = self.spare.pop().unwrap_or_else(Block::new);
-        next.follow(&self.current);
+        next.text.follow(&self.current.text);
         let mut full = std::mem::replace(&mut self.current, next);
         full.last = last;
         Ok(self.pool.submit(full)?)
@@ -161,18 +117,10 @@ impl<W: Write> Encoder<W> {
     }
 }
 
-/// The compressor's bytes for `data` as a whole stream of one block, for [`recipe`](crate::recipe).
-pub(crate) fn probe(data: &[u8], level: i32) -> Result<Vec<u8>, Error> {
-    let mut block = Block::new();
-    block.input.extend_from_slice(&data[..data.len().min(BLOCK)]);
-    block.last = true;
-    encode_block(&mut block, level.unsigned_abs())?;
-    Ok(block.output[..block.written].to_vec())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deflate::BLOCK;
 
     #[test]
     fn memory_does_not_grow_with_the_input() {
@@ -183,7 +131,6 @@ mod tests {
         }
         // What is not under way is spare: blocks were used again, not made anew.
         assert!(encoder.spare.len() <= 1, "{} spare blocks", encoder.spare.len());
-        assert_eq!(encoder.current.input.capacity(), WINDOW + BLOCK);
         encoder.finish().unwrap();
     }
 
@@ -192,7 +139,7 @@ mod tests {
         let threads = NonZeroUsize::MIN.saturating_add(1);
         let mut encoder = Encoder::new(Vec::new(), 5, threads).unwrap();
         encoder.pool =
-            Pool::start(threads, Compression::Gzip, |_: &mut Block| panic!("a fault made by the test"))
+            Pool::start(threads, Compression::Gzip, || |_: &mut Block| panic!("a fault made by the test"))
                 .unwrap();
         let error = encoder.write_all(&vec![7; 32 * BLOCK]).unwrap_err();
         assert!(matches!(Error::from_io(&error), Some(Error::Encoder { reason: "a worker died", .. })));

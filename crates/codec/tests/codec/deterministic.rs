@@ -77,10 +77,33 @@ fn golden_bytes_at_the_default_level() {
     let gzip = encode(&data, Compression::Gzip);
     assert_eq!(
         Digest::sha256(&gzip).to_string(),
-        "sha256:260f5d4a8f93dcb636c55dfa28f708416d6fd0b3d80aa2772989a8dfe58e3c75"
+        "sha256:d4fee011ee32d77ea5ccb37d0b1ca115d8f5f4e172243f828c3b73e85da7dff5"
     );
-    assert_eq!(recipe(Compression::Gzip, None).unwrap(), "gzip/zlib-rs-0dc71f4d/level-5/block-1MiB");
+    assert_eq!(recipe(Compression::Gzip, None).unwrap(), "gzip/transship-1/level-6");
     assert_eq!(recipe(Compression::None, None).unwrap(), "none");
+}
+
+#[test]
+fn golden_bytes_of_gzip_at_every_level() {
+    let data = sample(MIB + 54_321, 6);
+    let golden = [
+        "8692c3168eea97e1",
+        "4cb32218885bc672",
+        "b854bd4c856d1364",
+        "ecab2ec7966c82df",
+        "494323632a59f6f1",
+        "e1abd4297e5b7bc6",
+        "00b1fa0ea0174728",
+        "ae72031cdc08f19b",
+        "d791e8f81011798b",
+    ];
+    let made: Vec<String> = (1..=9)
+        .map(|level| {
+            let level = EncoderOptions { level: Some(level), ..options(Compression::Gzip, 2) };
+            Digest::sha256(&encode_in(&data, level, &[])).encoded().chars().take(16).collect()
+        })
+        .collect();
+    assert_eq!(made, golden);
 }
 
 #[test]

@@ -90,13 +90,17 @@ fn a_wrong_checksum_or_size_is_refused() {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_in_the_data_is_refused() {
-    let good = encode(&sample(3000, 11), GZIP);
-    // But for the last byte of the data: the bits behind the end mark mean nothing.
-    for byte in (10..good.len()).filter(|&byte| byte != good.len() - 9) {
+fn a_flipped_bit_anywhere_is_refused_or_changes_nothing() {
+    let data = sample(3000, 11);
+    let good = encode(&data, GZIP);
+    for byte in 10..good.len() {
         let mut wrong = good.clone();
         wrong[byte] ^= 0x10;
-        assert!(decode(&wrong, GZIP).is_err(), "byte {byte}");
+        // Another distance can lead to the same bytes, and those behind the end mark mean nothing.
+        assert!(
+            decode(&wrong, GZIP).is_ok_and(|plain| plain == data) || decode(&wrong, GZIP).is_err(),
+            "byte {byte}"
+        );
     }
 }
 
