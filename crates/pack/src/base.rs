@@ -1,7 +1,6 @@
 //! What an image is built upon: an image that is there, of which nothing is lost and no layer is written anew.
 
 use std::fmt;
-use std::io::{self, Read};
 use std::sync::Arc;
 
 use transship_layout::{Entry, Layout, Session, Source, read_document};
@@ -11,14 +10,10 @@ use transship_spec::{
 
 use crate::Error;
 use crate::image::host_platform;
+use crate::origin::{Origin, write};
 
-/// The largest config that is read, in bytes.
-const MAX_CONFIG: u64 = 8 << 20;
 /// How deep indexes may lie in indexes.
 const MAX_DEPTH: usize = 32;
-
-/// Bytes of a layer that are read in one go.
-const PIECE: usize = 256 << 10;
 
 /// An image to build upon.
 ///
@@ -50,7 +45,14 @@ pub enum Holder {
 }
 
 impl Holder {
-    fn source(&self) -> &dyn Source {
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        match self {
+            Self::Layout(layout) => Origin::Layout(layout),
+            Self::Source(source) => Origin::Source(&**source),
+        }
+    }
+
+    pub(crate) fn source(&self) -> &dyn Source {
         match self {
             Self::Layout(layout) => layout,
             Self::Source(source) => &**source,
@@ -105,7 +107,7 @@ impl Base {
                 manifest.config.media_type
             )));
         }
-        let mut config = ImageConfig::parse(&self.config_bytes(&manifest.config)?)?;
+        let mut config = self.place.origin().config(&manifest.config)?;
         if config.diff_ids.len() != manifest.layers.len() {
             let (ids, layers) = (config.diff_ids.len(), manifest.layers.len());
             return Err(Error::Base(format!(
@@ -141,22 +143,6 @@ impl Base {
         Err(Error::Base(format!("its indexes lie more than {MAX_DEPTH} deep in each other")))
     }
 
-    fn config_bytes(&self, config: &Descriptor) -> Result<Vec<u8>, Error> {
-        if config.size > MAX_CONFIG {
-            return Err(transship_spec::Error::Limit {
-                what: "the size of a config in bytes",
-                limit: MAX_CONFIG,
-            })?;
-        }
-        let mut bytes = Vec::new();
-        // More than is said is found by whoever verifies.
-        let reading = self.place.source().open(config)?.take(MAX_CONFIG + 1).read_to_end(&mut bytes);
-        reading.map_err(|error| {
-            transship_layout::Error::from_io(error, "reading the config", config.digest.to_string())
-        })?;
-        Ok(bytes)
-    }
-
     /// Sees to it that a layer is in the new image's layout. Tells whether it is.
     pub(crate) fn carry(&self, session: &Session, layer: &Descriptor) -> Result<bool, Error> {
         if session.reuse(layer)? {
@@ -168,30 +154,10 @@ impl Base {
         }
         match &self.place {
             Holder::Layout(layout) => drop(session.adopt_from(layout, layer)?),
-            Holder::Source(source) => fetch(&**source, session, layer)?,
+            Holder::Source(source) => write(session, layer, source.open(layer)?)?,
         }
         Ok(true)
     }
-}
-
-/// Takes a layer from a place that is no layout.
-fn fetch(source: &dyn Source, session: &Session, layer: &Descriptor) -> Result<(), Error> {
-    let mut reader = source.open(layer)?;
-    let mut writer = session.writer(Some(layer))?;
-    let mut piece = vec![0; PIECE];
-    loop {
-        match reader.read(&mut piece) {
-            Ok(0) => break,
-            Ok(count) => writer.push(&piece[..count])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let layer = layer.digest.to_string();
-                return Err(transship_layout::Error::from_io(error, "reading the layer", layer).into());
-            }
-        }
-    }
-    writer.commit()?;
-    Ok(())
 }
 
 /// A base that was read.

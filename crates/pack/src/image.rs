@@ -10,7 +10,7 @@ use transship_spec::{
 use crate::base::{Base, Loaded};
 use crate::config::{ConfigChanges, overlay};
 use crate::epoch::{UNKNOWN_TIME, created};
-use crate::{Error, Layer, LayerOptions, PackedLayer, Warning, pack_layer};
+use crate::{Error, Layer, LayerOptions, PackedLayer, Reuse, Warning, pack_layer};
 
 /// What the history of an image says of each of its layers that was made here.
 const CREATED_BY: &str = "transship pack image";
@@ -37,6 +37,8 @@ pub struct ImageOptions {
     pub source_date_epoch: Option<i64>,
     /// Who made it.
     pub author: Option<String>,
+    /// Where layers of inputs may be found, so that they need not be packed again.
+    pub reuse: Reuse,
     /// Whether layers that were packed before are decompressed, to see that their diff IDs are right.
     pub verify: bool,
     /// Whether the manifest tells the recipe of each layer, as the annotation [`annotations::RECIPE`].
@@ -220,9 +222,13 @@ impl<'a> Draft<'a> {
     }
 
     fn layer(&self, session: &Session, part: &Part) -> Result<Layer, Error> {
+        let ImageOptions { layer, verify, .. } = self.options;
         match part {
-            Part::Input(path) => pack_layer(session, path, &self.options.layer),
-            Part::Packed(packed) => packed.put(session, &self.options.layer, self.options.verify),
+            Part::Input(path) => match self.options.reuse.take(session, path, layer, *verify)? {
+                Some(there) => Ok(there),
+                None => pack_layer(session, path, layer),
+            },
+            Part::Packed(packed) => packed.put(session, layer, *verify),
         }
     }
 

@@ -199,6 +199,17 @@ impl Input {
     }
 }
 
+/// Whether the layer of an input is made here, by a recipe; else its tar is the input's own.
+///
+/// # Errors
+/// As [`encode`], for what the input is.
+pub(crate) fn is_made(input: &Path, options: &LayerOptions) -> Result<bool, Error> {
+    Ok(match Input::open(input)? {
+        Input::Folder | Input::Specification => true,
+        Input::Tar(..) => options.tar.normalize,
+    })
+}
+
 /// Opens a regular file, and never waits for a FIFO.
 pub(crate) fn open_regular(path: &Path) -> Result<File, Error> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;

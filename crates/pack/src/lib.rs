@@ -3,7 +3,7 @@
 //! - [`pack_image`] makes an image of folders and tars, each a layer, alone or upon a [`Base`].
 //! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
-//!   [`assemble_image`] takes it from there.
+//!   [`assemble_image`] takes it from there; [`Reuse`] finds it in images.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
 //! - [`mtree`] is the language in which trees are described.
 //! - [`unpack`] makes a tree of the layers of an image, whole or not at all, out of which nothing in them leads.
@@ -49,6 +49,7 @@ pub mod mtree;
 mod origin;
 mod packed;
 mod pipeline;
+mod reuse;
 mod tarball;
 mod tree;
 mod unpack;
@@ -72,6 +73,7 @@ pub use kinds::files::{File, Files, pack_files};
 pub use layer::{Layer, LayerOptions, Progress, pack_layer};
 pub use origin::Origin;
 pub use packed::{PackedLayer, write_layer};
+pub use reuse::Reuse;
 pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use tree::Metadata;
 pub use unpack::{

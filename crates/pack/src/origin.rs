@@ -116,7 +116,11 @@ impl<'a> Origin<'a> {
 }
 
 /// Reads a blob to its end, which verifies it, and writes it.
-fn write(session: &Session, blob: &Descriptor, mut reader: impl Read) -> transship_layout::Result<()> {
+pub(crate) fn write(
+    session: &Session,
+    blob: &Descriptor,
+    mut reader: impl Read,
+) -> transship_layout::Result<()> {
     let mut writer = session.writer(Some(blob))?;
     let mut piece = vec![0; PIECE];
     loop {

@@ -32,7 +32,8 @@ pub enum PackCommand {
     to SOURCE_DATE_EPOCH. A tar is a layer as it is, byte for byte, unless --normalize writes it anew. A file that begins with #mtree describes a tree, whose \
     content=PATH are files as seen from the current directory; what it or --metadata says goes before --owner, --mode and \
     --mtime. A GLOB without a slash is a name at any depth (*.pyc), one \
-    with a slash a path from the top of the directory (/build). A layout that is not there is made.")]
+    with a slash a path from the top of the directory (/build). A layout that is not there is made. \
+    --reuse reads an input twice if no image has its layer: once to know it, once to compress it.")]
 pub struct PackImage {
     #[command(flatten)]
     pub(crate) inputs: ImageInputs,
@@ -57,8 +58,11 @@ pub struct PackImage {
 pub(crate) struct ImageInputs {
     #[command(flatten)]
     pub(crate) parts: Parts,
-    /// Decompress the layers of --layer, to see that their diff IDs are right
-    #[arg(long, requires = "layer")]
+    /// Take layers that images there have by the same recipe (--annotate-recipe tells it) instead of compressing again
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) reuse: Vec<String>,
+    /// Decompress the layers of --layer and --reuse, to see that their diff IDs are right
+    #[arg(long)]
     pub(crate) verify: bool,
     /// Where to put it: a layout or an archive (made if it is not there), or a registry
     #[arg(short, long, value_name = "LOCATION")]

@@ -112,7 +112,11 @@ fn a_file_that_is_not_its_descriptors_layer_is_refused() {
     layer(&sandbox, "one", &[]);
     let pack = |layer: &'static str| ["pack", "image", "--to", "oci:out:v1", "--layer", layer];
     sandbox.fails_saying(2, &pack("one.layer"), "it is not FILE=DESCRIPTOR");
-    sandbox.fails_saying(2, &["pack", "image", "one", "--verify", "--to", "oci:out:v1"], "--layer");
+    sandbox.fails_saying(
+        2,
+        &["pack", "image", "one", "--verify", "--to", "oci:out:v1"],
+        "--layer and --reuse",
+    );
     sandbox.fails_saying(3, &pack("one.layer=none"), "cannot take the layer one.layer: cannot read none");
     sandbox.fails_saying(3, &pack("none=one.json"), "\"none\" cannot be read");
     sandbox.fails_saying(4, &pack("one.layer=one/one"), "one/one is not a descriptor");
@@ -162,4 +166,39 @@ fn an_image_upon_a_base_without_its_layers_goes_to_a_registry_that_has_them() {
     sandbox.ok(&["check", "oci:back"]);
     let alone = format!("docker://{}/team/other:v1", registry.address());
     sandbox.fails(4, &["copy", "oci:out:v1", &alone]);
+}
+
+#[test]
+fn layers_that_images_have_by_the_same_recipe_are_reused_from_anywhere() {
+    let (sandbox, registry) = (trees(), registry());
+    let cache = format!("docker://{}/team/cache:v1", registry.address());
+    let pack = ["pack", "image", "one", "two", "--format", "json"];
+    let run = |flags: &[&str]| {
+        let run = sandbox.run(&[&pack[..], flags].concat());
+        assert_eq!(run.code, 0, "{run:?}");
+        (serde_json::from_str::<Value>(&run.stdout).unwrap(), run.stderr)
+    };
+    let reused = |json: &Value| {
+        let layers = json["layers"].as_array().unwrap();
+        layers.iter().map(|layer| layer["reused"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    let (first, said) = run(&["--reuse", "oci:cache", "--annotate-recipe", "--to", "oci:cache:v1"]);
+    assert!(said.contains("nothing to reuse: "), "before the first build there is no cache: {said}");
+    sandbox.ok(&["copy", "oci:cache:v1", &cache]);
+    sandbox.ok(&["copy", "oci:cache:v1", "oci-archive:cache.tar:v1"]);
+    let (fresh, _) = run(&["--to", "oci:fresh:v1"]);
+    assert_ne!(fresh["digest"], first["digest"], "a recipe in the manifest is told on request only");
+    sandbox.write("two/two", "changed");
+    let (changed, _) = run(&["--to", "oci:fresh:v1"]);
+    for (number, place) in
+        ["oci:cache", "oci:cache:v1", "oci-archive:cache.tar", &cache].into_iter().enumerate()
+    {
+        let (json, _) = run(&["--reuse", place, "--verify", "--to", &format!("oci:out{number}:v1")]);
+        assert_eq!((&json["digest"], reused(&json)), (&changed["digest"], vec![true, false]), "{place}");
+    }
+    sandbox.fails_saying(
+        4,
+        &[&pack[..], &["--reuse", "./one", "--to", "oci:no:v1"]].concat(),
+        "cannot pack the image: cannot reuse layers of ./one: ",
+    );
 }

@@ -12,5 +12,6 @@ mod normalized;
 mod oci_types;
 mod packed;
 mod peers;
+mod reuse;
 mod tar;
 mod trees;

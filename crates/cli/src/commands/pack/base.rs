@@ -34,14 +34,19 @@ fn open(text: &str, args: &PackImage, context: &Context) -> Result<Base, Failure
                 Stock::Archive(archive, _) => Base::of(Arc::new(archive), &entry),
             }
         }
-        (None, Place::Registry(reference)) => remote(reference, args, context)?,
+        (None, Place::Registry(reference)) => remote(reference, args.inputs.sparse, args, context)?,
         (None, _) => return Err(Failure::new(Kind::Unexpected, format!("{place} was not opened"))),
     };
     Ok(Base { sparse: args.inputs.sparse, ..base })
 }
 
-/// A base in a registry: its manifest and config come now, layers when they are needed.
-fn remote(reference: &Reference, args: &PackImage, context: &Context) -> Result<Base, Failure> {
+/// A base in a registry: its manifest and config come now, layers when they are needed, if they are not said to be absent.
+pub(super) fn remote(
+    reference: &Reference,
+    is_thin: bool,
+    args: &PackImage,
+    context: &Context,
+) -> Result<Base, Failure> {
     let to = Place::find(&args.inputs.to, Made::Now)?;
     let registries: Vec<&str> = [reference.registry()].into_iter().chain(to.registry()).collect();
     let network = Network::open_for(context, &args.out.network, &registries, CONCURRENCY)?;
@@ -53,7 +58,6 @@ fn remote(reference: &Reference, args: &PackImage, context: &Context) -> Result<
     let source = endpoint::blocking(endpoint, network.runtime.handle()?, Select::One(named), Ask::default());
     let entry = source.entries()?.into_iter().next();
     let entry = entry.ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no {reference}")))?;
-    let is_thin = args.inputs.sparse;
     let name = reference.tag().map(|_| reference.to_string());
     Ok(Base { name, ..Base::of(Arc::new(Remote { source, is_thin, _network: network }), &entry) })
 }

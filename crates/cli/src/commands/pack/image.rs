@@ -4,7 +4,7 @@ use std::path::Path;
 
 use transship_pack::{Image, ImageOptions, LayerOptions, PackedLayer, Part, assemble_image};
 
-use super::{LayerReport, Packed, annotations, apart, base, config, descriptor, epoch, into, making};
+use super::{LayerReport, Packed, annotations, apart, base, config, descriptor, epoch, into, making, reuse};
 use crate::args::{self, LayerFile, PackImage};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
@@ -15,6 +15,7 @@ pub(super) fn run(args: &PackImage, context: &Context) -> Result<(), Failure> {
     let inputs: Vec<&Path> = typed.iter().filter_map(input).collect();
     making::check_inputs(&inputs)?;
     let parts = typed.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+    check_verify(args, inputs.len() < parts.len())?;
     let mut globs = args.tree.exclude.clone();
     globs.extend(apart(&inputs, &args.inputs.to, &globs)?);
     let layer = making::options((&args.encoding, &args.tree), &inputs, globs, context)?;
@@ -58,9 +59,18 @@ fn options(args: &PackImage, layer: LayerOptions, context: &Context) -> Result<I
         created: args.created.clone(),
         source_date_epoch: epoch(context)?,
         author: None,
+        reuse: reuse::find(args, context)?,
         verify: args.inputs.verify,
         annotate_recipe: args.inputs.annotate_recipe,
     })
+}
+
+/// Nothing is called verified that is not.
+fn check_verify(args: &PackImage, has_packed: bool) -> Result<(), Failure> {
+    if args.inputs.verify && !has_packed && args.inputs.reuse.is_empty() {
+        return Err(Failure::usage("--verify is for layers of --layer and --reuse, and neither is given"));
+    }
+    Ok(())
 }
 
 /// Whoever lacks layers of a base may be able to do without them.

@@ -7,6 +7,7 @@ mod files;
 mod image;
 mod layer;
 mod making;
+mod reuse;
 mod watch;
 
 pub(super) use config::{MAX_CONFIG, changes};
