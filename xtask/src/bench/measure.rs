@@ -15,6 +15,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Run {
     pub(super) seconds: f64,
+    /// Processor time of the command and all that it started, in seconds.
+    pub(super) cpu: f64,
     /// The most memory that the process held, in MiB.
     pub(super) memory: f64,
     /// What came out, in bytes, where that is told.
@@ -28,7 +30,7 @@ pub(super) struct Run {
 /// If it fails, or takes more than ten minutes; the message has what it said on standard error.
 pub(super) fn time(command: &mut Command) -> Result<Run> {
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let begin = Instant::now();
+    let (begin, cpu) = (Instant::now(), cpu_of_children()?);
     let mut child = command.spawn().map_err(|error| format!("cannot run {}: {error}", shown(command)))?;
     let mut said = child.stderr.take();
     // Read beside the run, so that a chatty one never waits for us.
@@ -44,7 +46,7 @@ pub(super) fn time(command: &mut Command) -> Result<Run> {
     let seconds = begin.elapsed().as_secs_f64();
     let said = listener.join().unwrap_or_default();
     if success {
-        Ok(Run { seconds, memory, bytes: 0 })
+        Ok(Run { seconds, cpu: cpu_of_children()? - cpu, memory, bytes: 0 })
     } else {
         Err(format!("{} failed: {}", shown(command), said.trim()).into())
     }
@@ -67,6 +69,19 @@ fn watch(child: &mut Child, begin: Instant) -> Result<(bool, f64)> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The processor time of all children that have ended, and of theirs, in seconds.
+fn cpu_of_children() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    ticks(&stat).map(|ticks| ticks as f64 / 100.0).ok_or_else(|| "cannot read /proc/self/stat".into())
+}
+
+/// Hundredths of a second: the fields `cutime` and `cstime`, which are the sixteenth and the one after it. The second is a
+/// name in parentheses, which may have blanks.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut times = stat.rsplit(')').next()?.split_whitespace().skip(13);
+    Some(times.next()?.parse::<u64>().ok()? + times.next()?.parse::<u64>().ok()?)
 }
 
 fn peak(status: &str) -> Option<f64> {
@@ -99,7 +114,9 @@ pub(super) fn report(title: &str, contenders: &[Contender]) {
         let speed = ratio(peer, contender, |run| run.seconds);
         let bytes = ratio(contender, peer, |run| run.bytes as f64);
         let (seconds, memory) = (contender.median(|run| run.seconds), contender.median(|run| run.memory));
-        print!("  {:<44} {seconds:8.2} s  {speed:5.2}× as fast  {memory:7.1} MiB", contender.name);
+        let cpu = contender.median(|run| run.cpu);
+        print!("  {:<44} {seconds:8.2} s  {speed:5.2}× as fast", contender.name);
+        print!("  {cpu:8.2} s of CPU  {memory:7.1} MiB");
         if peer.runs.iter().all(|run| run.bytes > 0) {
             print!("  {:+6.2} % bytes", (bytes - 1.0) * 100.0);
         }
@@ -144,6 +161,13 @@ mod tests {
     fn the_peak_of_memory_is_read_as_the_kernel_tells_it() {
         assert!((peak("Name:\tx\nVmHWM:\t    2048 kB\n").unwrap() - 2.0).abs() < 1e-9);
         assert_eq!(peak("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn the_processor_time_of_children_is_read_as_the_kernel_tells_it() {
+        let stat = "7 (a b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 130 20 20 0";
+        assert_eq!(ticks(stat), Some(150));
+        assert_eq!(ticks("7 (x) S 1"), None);
     }
 
     #[test]

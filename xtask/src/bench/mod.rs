@@ -24,6 +24,7 @@ const PROGRAMS: needs::Programs = &[
     ("pigz", "pigz"),
     ("zstd", "zstd"),
     ("tar", "tar"),
+    ("openssl", "openssl"),
 ];
 
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum What {
-    /// A tree of 700 MB and 20,000 files into a layout, beside tar with pigz and zstd
+    /// A tree of 700 MB and 20,000 files into a layout, beside tar with pigz, zstd and openssl
     Pack,
     /// An image of 2 GiB from a layout to a registry and back, beside skopeo
     Copy,

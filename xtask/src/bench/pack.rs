@@ -1,4 +1,7 @@
-//! Packing a tree, beside `tar` with the fastest compressors that Debian has.
+//! Packing a tree, beside `tar` with the fastest programs that Debian has, and beside what bounds it.
+//!
+//! The bound is what has to be done to all bytes and costs the most: for a plain layer its hash, else the compressor. It is
+//! measured by the peer's program over a tar that is there already, so that no reading of small files is in it.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,42 +12,88 @@ use super::{empty, remove};
 use crate::Result;
 use crate::process::program;
 
-/// A pipe of the peers, and what of transship is held against it.
-const MATCHES: &[(&str, &str, &str)] =
-    &[("gzip", "pigz -6 -p2", "tar | pigz -6 -p2"), ("zstd", "zstd -3 -T2 -q", "tar | zstd -3 -T2")];
-
-pub(super) fn bench(transship: &Path, tree: &Tree, work: &Path, rounds: usize) -> Result {
-    for (compression, pipe, name) in MATCHES {
-        let mut peer = Contender::new(name);
-        let mut durable = Contender::new("transship pack image --durability full");
-        let mut quick = Contender::new("transship pack image --durability none");
-        for round in 0..=rounds {
-            let runs = (
-                beside(pipe, tree, work)?,
-                pack(transship, tree, work, &["--compression", compression, "--durability", "full"])?,
-                pack(transship, tree, work, &["--compression", compression, "--durability", "none"])?,
-            );
-            // The first round fills the caches.
-            if round > 0 {
-                peer.add(runs.0);
-                durable.add(runs.1);
-                quick.add(runs.2);
-            }
-        }
-        let title = format!("pack {} files, {} MB, {compression}", tree.files, tree.bytes / 1_000_000);
-        report(&title, &[peer, durable, quick]);
-    }
-    Ok(())
+/// What of transship is held against what pipe of a peer.
+struct Match {
+    compression: &'static str,
+    /// What the peer does to a tar.
+    pipe: &'static str,
+    /// Whether the peer makes a layer: a hash alone has no bytes to compare.
+    makes_layer: bool,
+    /// Other ways of transship to be shown beside the default.
+    variants: &'static [(&'static str, &'static [&'static str])],
 }
 
-/// The peer: a pipe whose memory is not that of one process, and is not shown.
-fn beside(pipe: &str, tree: &Tree, work: &Path) -> Result<Run> {
-    let out = work.join("peer.out");
-    let script = format!("set -o pipefail; tar -C \"$1\" -cf - . | {pipe} > \"$2\"");
-    let run = time(program("bash").args(["-c", &script, "bash"]).arg(&tree.path).arg(&out))?;
-    let bytes = std::fs::metadata(&out)?.len();
-    remove(&out)?;
-    Ok(Run { bytes, memory: f64::NAN, ..run })
+const MATCHES: &[Match] = &[
+    Match {
+        compression: "gzip",
+        pipe: "pigz -6 -p2",
+        makes_layer: true,
+        variants: &[("transship --level 3", &["--level", "3"]), ("transship --level 5", &["--level", "5"])],
+    },
+    Match { compression: "zstd", pipe: "zstd -3 -T2 -q", makes_layer: true, variants: &[] },
+    Match { compression: "none", pipe: "openssl dgst -sha256", makes_layer: false, variants: &[] },
+];
+
+pub(super) fn bench(transship: &Path, tree: &Tree, work: &Path, rounds: usize) -> Result {
+    let tar = work.join("tree.tar");
+    time(program("tar").arg("-C").arg(&tree.path).arg("-cf").arg(&tar).arg("."))?;
+    for held in MATCHES {
+        let title = format!("pack {} files, {} MB, {}", tree.files, tree.bytes / 1_000_000, held.compression);
+        report(&title, &held.run(transship, (tree, &tar), work, rounds)?);
+    }
+    remove(&tar)
+}
+
+impl Match {
+    fn run(
+        &self,
+        transship: &Path,
+        (tree, tar): (&Tree, &Path),
+        work: &Path,
+        rounds: usize,
+    ) -> Result<Vec<Contender>> {
+        let ways = self.ways();
+        let peers = [format!("tar | {}", self.pipe), format!("bound: {} of that tar", self.pipe)];
+        let mut contenders: Vec<Contender> = peers.iter().map(|name| Contender::new(name)).collect();
+        contenders.extend(ways.iter().map(|(name, _)| Contender::new(name)));
+        for round in 0..=rounds {
+            let mut runs = vec![
+                self.beside(&format!("tar -C \"$1\" -cf - . | {}", self.pipe), &tree.path, work)?,
+                self.beside(&format!("{} < \"$1\"", self.pipe), tar, work)?,
+            ];
+            for (_, flags) in &ways {
+                runs.push(pack(transship, tree, work, flags)?);
+            }
+            // The first round fills the caches.
+            if round > 0 {
+                contenders.iter_mut().zip(runs).for_each(|(contender, run)| contender.add(run));
+            }
+        }
+        Ok(contenders)
+    }
+
+    /// Names and flags of what transship does here.
+    fn ways(&self) -> Vec<(&'static str, Vec<&'static str>)> {
+        let common = ["--compression", self.compression, "--durability"];
+        let mut ways = vec![
+            ("transship --durability full", [&common[..], &["full"]].concat()),
+            ("transship", [&common[..], &["none"]].concat()),
+        ];
+        ways.extend(
+            self.variants.iter().map(|(name, flags)| (*name, [&common[..], &["none"], flags].concat())),
+        );
+        ways
+    }
+
+    /// The peer: a pipe whose memory is not that of one process, and is not shown.
+    fn beside(&self, script: &str, from: &Path, work: &Path) -> Result<Run> {
+        let out = work.join("peer.out");
+        let script = format!("set -o pipefail; {script} > \"$2\"");
+        let run = time(program("bash").args(["-c", &script, "bash"]).arg(from).arg(&out))?;
+        let bytes = if self.makes_layer { std::fs::metadata(&out)?.len() } else { 0 };
+        remove(&out)?;
+        Ok(Run { bytes, memory: f64::NAN, ..run })
+    }
 }
 
 fn pack(transship: &Path, tree: &Tree, work: &Path, flags: &[&str]) -> Result<Run> {
