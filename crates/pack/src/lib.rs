@@ -5,6 +5,8 @@
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
 //!   [`assemble_image`] takes it from there; [`Reuse`] finds it in images.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
+//! - [`TarOptions`] tell what of a folder is packed: all but what [`Excludes`] and [`Ignore`] leave out, with owners and devices
+//!   that [`Metadata`] says, or only what changed.
 //! - [`mtree`] is the language in which trees are described.
 //! - [`unpack`] makes a tree of the layers of an image, whole or not at all, out of which nothing in them leads.
 //!
@@ -74,7 +76,7 @@ pub use layer::{Layer, LayerOptions, Progress, pack_layer};
 pub use origin::Origin;
 pub use packed::{PackedLayer, write_layer};
 pub use reuse::Reuse;
-pub use tarball::{ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
+pub use tarball::{Ids, ModeRule, MtimeRule, Owner, TAR_RECIPE, TarOptions, write_tar};
 pub use tree::Metadata;
 pub use unpack::{
     NotSet, PlannedLayer, Rootfs, UnpackLimits, UnpackOptions, UnpackPlan, UnpackProgress, Unpacked, unpack,

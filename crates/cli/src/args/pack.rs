@@ -143,7 +143,7 @@ pub(crate) enum Compression {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Layer options")]
 pub(crate) struct Tree {
-    /// The owner of all files, or keep
+    /// The owner of all files, keep, or FROM=TO,… to keep all but some
     #[arg(long, value_name = "UID:GID|keep", default_value = "0:0")]
     pub(crate) owner: transship_pack::Owner,
     /// Modes of files; normal is 0755 and 0644 without setuid

@@ -227,6 +227,9 @@ fn a_difference_is_packed_upon_its_base() {
     let digest = json["layers"][0]["digest"].as_str().unwrap();
     let listing = sandbox.command("tar").arg("-tzf").arg(sandbox.blob("out", digest)).output().unwrap();
     assert_eq!(String::from_utf8(listing.stdout).unwrap(), ".wh.var\netc/\netc/motd\n");
+    sandbox.ok(&["unpack", "oci:out:v2", "root"]);
+    let same = Run::of(sandbox.command("diff").args(["-r", "root", "new"]).output().unwrap());
+    assert_eq!((same.code, &*same.stdout), (0, ""), "{same:?}");
     let image = ["pack", "image", "--to", "oci:out:no"];
     sandbox.fails_saying(2, &[&image[..], &["new", "rootfs", "--diff", "rootfs"]].concat(), "one directory");
     sandbox.fails_saying(3, &[&image[..], &["new", "--diff", "none"]].concat(), "none");

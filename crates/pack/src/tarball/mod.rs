@@ -1,4 +1,4 @@
-//! The tar of a folder, the same bytes for the same files every time (design: ARCHITECTURE.md, "Determinism").
+//! The tar of a folder, the same bytes for the same files every time (design: ARCHITECTURE.md, "Layers").
 //!
 //! The rules are frozen under the name [`TAR_RECIPE`]: which entries there are and in what order ([`crate::entry`]), how
 //! one is written (`header`), and these:
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use check::{Check, Flaw};
 pub(crate) use header::{BLOCK, Header, Kind, Unsayable};
-pub use options::{ModeRule, MtimeRule, Owner, TarOptions};
+pub use options::{Ids, ModeRule, MtimeRule, Owner, TarOptions};
 pub(crate) use rules::Rules;
 pub(crate) use sink::{Buffered, Sink};
 

@@ -60,7 +60,7 @@ impl Default for TarOptions {
 }
 
 /// Who owns the files of a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// All of them this user and group. The default is 0:0.
     Fixed {
@@ -71,7 +71,12 @@ pub enum Owner {
     },
     /// Who owns them on disk.
     Keep,
+    /// Who owns them on disk, but for these: a user and a group, and who takes their place.
+    Map(Vec<(Ids, Ids)>),
 }
+
+/// A user and a group.
+pub type Ids = (u32, u32);
 
 impl Default for Owner {
     fn default() -> Self {
@@ -82,18 +87,28 @@ impl Default for Owner {
 impl std::str::FromStr for Owner {
     type Err = crate::Error;
 
-    /// Reads `UID:GID` or `keep`; anything else is [`Error::Option`](crate::Error::Option).
+    /// Reads `UID:GID`, `keep`, or `UID:GID=UID:GID` for some, with commas between; anything else is
+    /// [`Error::Option`](crate::Error::Option).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "keep" {
             return Ok(Self::Keep);
         }
-        let number =
-            |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        match text.split_once(':').map(|(uid, gid)| (number(uid), number(gid))) {
-            Some((Some(uid), Some(gid))) => Ok(Self::Fixed { uid, gid }),
-            _ => Err(crate::Error::option("an owner", text, "it takes UID:GID in numbers, or keep")),
+        if let Some((uid, gid)) = ids(text) {
+            return Ok(Self::Fixed { uid, gid });
         }
+        let pair = |text: &str| text.split_once('=').and_then(|(from, to)| Some((ids(from)?, ids(to)?)));
+        let map: Option<Vec<_>> = text.split(',').map(pair).collect();
+        map.map(Self::Map).ok_or_else(|| {
+            let reason = "it takes UID:GID in numbers, keep, or UID:GID=UID:GID,… for some";
+            crate::Error::option("an owner", text, reason)
+        })
     }
+}
+
+fn ids(text: &str) -> Option<Ids> {
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let (uid, gid) = text.split_once(':')?;
+    Some((number(uid)?, number(gid)?))
 }
 
 /// Which modes the files of a layer have.
@@ -123,11 +138,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn owners_are_two_numbers_or_keep() {
+    fn owners_are_two_numbers_or_keep_or_pairs_of_them() {
         for (text, owner) in [
             ("0:0", Some(Owner::Fixed { uid: 0, gid: 0 })),
             ("1000:4294967295", Some(Owner::Fixed { uid: 1000, gid: u32::MAX })),
             ("keep", Some(Owner::Keep)),
+            ("1:2=3:4", Some(Owner::Map(vec![((1, 2), (3, 4))]))),
+            ("1:2=3:4,5:6=0:0", Some(Owner::Map(vec![((1, 2), (3, 4)), ((5, 6), (0, 0))]))),
+            ("1:2=3:4,", None),
+            ("1:2=", None),
+            ("1:2=3:4=5:6", None),
             ("1000", None),
             ("a:b", None),
             ("1:", None),

@@ -16,7 +16,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn new(options: &TarOptions) -> Self {
-        Self { owner: options.owner, mode: options.mode, mtime: options.mtime, flattened: 0 }
+        Self { owner: options.owner.clone(), mode: options.mode, mtime: options.mtime, flattened: 0 }
     }
 
     /// What is written of what was found. Whatever a specification says is taken as it says it.
@@ -38,9 +38,11 @@ impl Rules {
             MtimeRule::Clamp(latest) => found.mtime.min(latest),
             MtimeRule::Keep => found.mtime,
         };
-        let (uid, gid) = match self.owner {
-            Owner::Keep => (found.uid, found.gid),
-            Owner::Fixed { uid, gid } => (uid, gid),
+        let own = (found.uid, found.gid);
+        let (uid, gid) = match &self.owner {
+            Owner::Keep => own,
+            Owner::Fixed { uid, gid } => (*uid, *gid),
+            Owner::Map(pairs) => pairs.iter().find(|(from, _)| *from == own).map_or(own, |(_, to)| *to),
         };
         let Some(said) = said else {
             self.flattened += u64::from((uid, gid) != (found.uid, found.gid));

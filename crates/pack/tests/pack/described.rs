@@ -17,7 +17,7 @@ use crate::tar::{GOLDEN, GOLDEN_KEPT, headers, kept, pack};
 use crate::trees::{Node, all_paths, chmod, content, listed, make, nasty, touch};
 
 /// A tree as a specification has it.
-fn described(tree: &Path) -> Vec<Entry> {
+pub(crate) fn described(tree: &Path) -> Vec<Entry> {
     let describe = |path: std::path::PathBuf| {
         let stat = fs::symlink_metadata(&path).unwrap();
         let kind = match stat.file_type() {
@@ -48,10 +48,29 @@ fn described(tree: &Path) -> Vec<Entry> {
     all_paths(tree).into_iter().map(describe).collect()
 }
 
-fn text(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn text(entries: &[Entry]) -> Vec<u8> {
     let mut text = HEADER.to_vec();
     entries.iter().for_each(|entry| entry.print(&mut text));
     text
+}
+
+/// Makes the nasty tree as who is not root can: no devices, or files for them, and other owners, modes and times.
+pub(crate) fn make_poor(poor: &Path) {
+    let nodes: Vec<_> = nasty()
+        .into_iter()
+        .filter(|(path, _)| path != b"special/fifo" && path != b"special/disk")
+        .map(|(path, node)| match node {
+            Node::Device(..) => (path, Node::File(0o600, Vec::new())),
+            Node::Folder(_) => (path, Node::Folder(0o700)),
+            Node::File(_, content) => (path, Node::File(0o640, content)),
+            node => (path, node),
+        })
+        .collect();
+    make(poor, &nodes);
+    for (at, path) in all_paths(poor).iter().enumerate() {
+        std::os::unix::fs::lchown(path, Some(1000 + at as u32), Some(1)).unwrap();
+        touch(path, 77);
+    }
 }
 
 /// The tar of a specification.
@@ -118,25 +137,8 @@ fn law_8_who_is_not_root_packs_the_tree_of_root_with_a_file_of_metadata() {
     let (tree, poor) = (folder.path().join("tree"), folder.path().join("poor"));
     make(&tree, &nasty());
     let metadata = text(&described(&tree));
-    // As who is not root can make it: no devices, or files for them, and other modes and times.
-    let nodes: Vec<_> = nasty()
-        .into_iter()
-        .filter(|(path, node)| {
-            path != b"special/fifo" && path != b"special/disk" || matches!(node, Node::Folder(_))
-        })
-        .map(|(path, node)| match node {
-            Node::Device(..) => (path, Node::File(0o600, Vec::new())),
-            Node::Folder(_) => (path, Node::Folder(0o700)),
-            Node::File(_, content) => (path, Node::File(0o640, content)),
-            node => (path, node),
-        })
-        .collect();
-    make(&poor, &nodes);
+    make_poor(&poor);
     let all = all_paths(&poor);
-    for (at, path) in all.iter().enumerate() {
-        std::os::unix::fs::lchown(path, Some(1000 + at as u32), Some(1)).unwrap();
-        touch(path, 77);
-    }
     let options = with_metadata(folder.path(), &metadata);
     let packed_as = |user: u32| {
         std::thread::scope(|scope| {

@@ -14,8 +14,10 @@ use crate::trees::{all_paths, content, make, nasty};
 
 /// The layer of the nasty tree in gzip and zstd at their default levels. A new version of an encoder may change them:
 /// that is a new recipe, and a major release.
-const GOLDEN_GZIP: &str = "sha256:f492db0e74ee9de3db4878dd4ed34ec02b8eef7c28b70c0e3d0b559fd37a52d7";
-const GOLDEN_ZSTD: &str = "sha256:25817ce143c38c72916e81917728dfea2222d78d2ab684ac21b1ea493e76257b";
+pub(crate) const GOLDEN_GZIP: &str =
+    "sha256:f492db0e74ee9de3db4878dd4ed34ec02b8eef7c28b70c0e3d0b559fd37a52d7";
+pub(crate) const GOLDEN_ZSTD: &str =
+    "sha256:25817ce143c38c72916e81917728dfea2222d78d2ab684ac21b1ea493e76257b";
 
 fn compressed(compression: Compression) -> LayerOptions {
     LayerOptions { compression, ..LayerOptions::default() }
@@ -25,7 +27,7 @@ fn layout(at: &Path) -> Layout {
     Layout::options().open_or_create(at.join("layout")).unwrap()
 }
 
-fn pack(layout: &Layout, input: &Path, options: &LayerOptions) -> Result<Layer, Error> {
+pub(crate) fn pack(layout: &Layout, input: &Path, options: &LayerOptions) -> Result<Layer, Error> {
     let session = layout.begin().unwrap();
     let layer = pack_layer(&session, input, options)?;
     session.commit(|_| Ok(())).unwrap();

@@ -5,6 +5,7 @@
 mod artifact;
 mod described;
 mod difference;
+mod frozen;
 mod image;
 mod layer;
 mod mtree;

@@ -237,6 +237,10 @@ fn owners_that_are_lost_are_counted() {
     let (tar, warnings) = pack(folder.path(), &kept()).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(headers(&tar).iter().map(|(_, _, uid, ..)| *uid).collect::<Vec<_>>(), [0, 1000, 1000]);
+    let map = TarOptions { owner: "1000:1000=7:8,5:5=0:0".parse().unwrap(), ..TarOptions::default() };
+    let (tar, warnings) = pack(folder.path(), &map).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(headers(&tar).iter().map(|header| header.2).collect::<Vec<_>>(), [0, 7, 7]);
 }
 
 #[test]

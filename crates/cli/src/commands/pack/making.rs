@@ -61,7 +61,7 @@ pub(in crate::commands) fn tar(
     epoch: Option<i64>,
 ) -> Result<TarOptions, Failure> {
     Ok(TarOptions {
-        owner: tree.owner,
+        owner: tree.owner.clone(),
         mode: match tree.mode {
             args::Mode::Keep => ModeRule::Keep,
             args::Mode::Normal => ModeRule::Normal,
