@@ -56,9 +56,15 @@ impl Found {
         }
     }
 
-    /// As something to be listed in an index.
-    pub(crate) fn member(&self, take: Take) -> Result<Member<'_>, Failure> {
-        Ok(Member { origin: self.origin()?, descriptor: self.descriptor().clone(), take })
+    /// As something of which another thing is made, that goes to `to`. What lies there already stays there.
+    pub(crate) fn member(&self, take: Take, to: &str) -> Result<Member<'_>, Failure> {
+        let there = match (&self.place, Place::find(to, Made::Now)?) {
+            (Place::Registry(from), Place::Registry(to)) => {
+                (from.registry(), from.repository()) == (to.registry(), to.repository())
+            }
+            _ => false,
+        };
+        Ok(Member { origin: self.origin()?, descriptor: self.descriptor().clone(), take, there })
     }
 
     /// How many things refer to some of these: they speak of the old content, and stay with it.

@@ -6,8 +6,8 @@ use serde::Serialize;
 use transship_codec::Compression;
 use transship_layout::Layout;
 use transship_pack::{
-    AnnotationChanges, ConfigEdit, Dialect, Edit, Edited, Excludes, LayerEdit, LayerOptions, Rebase, Setting,
-    Take, edit_image,
+    AnnotationChanges, ConfigEdit, Dialect, Edit, Edited, Excludes, LayerEdit, LayerOptions, Member, Rebase,
+    Setting, Take, edit_image,
 };
 use transship_spec::annotations::BASE_DIGEST;
 use transship_spec::{Descriptor, Digest, Location, MediaType};
@@ -66,7 +66,7 @@ fn edit(args: &args::Edit, context: &Context) -> Result<(), Failure> {
             Clear::IndexAnnotation,
         ),
         layers: layers(args, context)?,
-        rebase: bases.as_ref().map(rebase).transpose()?,
+        rebase: bases.as_ref().map(|bases| rebase(bases, &to)).transpose()?,
         convert: args.said.convert.map(|dialect| match dialect {
             args::Dialect::Oci => Dialect::Oci,
             args::Dialect::Docker => Dialect::Docker,
@@ -75,11 +75,11 @@ fn edit(args: &args::Edit, context: &Context) -> Result<(), Failure> {
         keep_attestations: args.keep_attestations,
         source_date_epoch: epoch(context)?,
         sparse: args.sparse,
-        plan: args.dry_run,
     };
-    let member = image.member(Take::Itself)?;
+    let mut member = image.member(Take::Itself, &to)?;
     if args.dry_run {
-        return plan(&image, &edit, context);
+        member.there = true;
+        return plan(&image, &member, &edit, context);
     }
     let (place, edited) =
         deliver(&to, &args.out, context, |layout, name| Ok(edit_image(layout, name, &member, &edit)?))?;
@@ -97,12 +97,12 @@ fn edit(args: &args::Edit, context: &Context) -> Result<(), Failure> {
 }
 
 /// What would be, made where nobody sees it, and told of.
-fn plan(image: &Found, edit: &Edit<'_>, context: &Context) -> Result<(), Failure> {
+fn plan(image: &Found, member: &Member<'_>, edit: &Edit<'_>, context: &Context) -> Result<(), Failure> {
     let scratch = tempfile::Builder::new().prefix("transship-").tempdir();
     let scratch = scratch.map_err(|error| Failure::io("making a temporary folder", &error))?;
     let options = Layout::options().durability(transship_layout::Durability::None);
     let layout = options.create(scratch.path().join("layout"))?;
-    let edited = edit_image(&layout, None, &image.member(Take::Itself)?, edit)?;
+    let edited = edit_image(&layout, None, member, edit)?;
     let warnings = warnings(image, &edited, context)?;
     if context.output.is_json() {
         let location = image.place.location().to_string();
@@ -249,10 +249,10 @@ fn told_base(image: &Found) -> Result<Digest, Failure> {
     }
 }
 
-fn rebase([old, new]: &[Found; 2]) -> Result<Rebase<'_>, Failure> {
+fn rebase<'a>([old, new]: &'a [Found; 2], to: &str) -> Result<Rebase<'a>, Failure> {
     let name = match new.place.location() {
         Location::Registry(reference) => Some(reference.or_latest().to_string()),
         _ => new.entry.full_name().map(str::to_owned),
     };
-    Ok(Rebase { old: old.member(Take::Itself)?, new: new.member(Take::Itself)?, name })
+    Ok(Rebase { old: old.member(Take::Itself, to)?, new: new.member(Take::Itself, to)?, name })
 }

@@ -71,7 +71,7 @@ pub(crate) fn run(command: &IndexCommand, context: &Context) -> Result<(), Failu
 
 fn create(args: &IndexCreate, context: &Context) -> Result<(), Failure> {
     let found = find(&args.images, &args.out, context)?;
-    let members = members(&found, &args.members)?;
+    let members = members(&found, &args.members, &args.to)?;
     let options = options(&args.members, &args.head, &args.out, context)?;
     put(&args.to, None, &args.out, context, |layout, name| create_index(layout, name, &members, &options))
 }
@@ -79,10 +79,10 @@ fn create(args: &IndexCreate, context: &Context) -> Result<(), Failure> {
 fn add(args: &IndexAdd, context: &Context) -> Result<(), Failure> {
     let index = Found::at(&args.index, &args.out, context)?;
     let found = find(&args.images, &args.out, context)?;
-    let members = members(&found, &args.members)?;
-    let options = options(&args.members, &args.head, &args.out, context)?;
     let to = args.to.clone().map_or_else(|| index.home(), Ok)?;
-    let old = index.member(Take::Itself)?;
+    let members = members(&found, &args.members, &to)?;
+    let options = options(&args.members, &args.head, &args.out, context)?;
+    let old = index.member(Take::Itself, &to)?;
     put(&to, Some(&index), &args.out, context, |layout, name| {
         add_to_index(layout, name, &old, &members, &options)
     })
@@ -91,7 +91,7 @@ fn add(args: &IndexAdd, context: &Context) -> Result<(), Failure> {
 fn remove(args: &IndexRemove, context: &Context) -> Result<(), Failure> {
     let index = Found::at(&args.index, &args.out, context)?;
     let to = args.to.clone().map_or_else(|| index.home(), Ok)?;
-    let old = index.member(Take::Itself)?;
+    let old = index.member(Take::Itself, &to)?;
     let removal = Removal { digests: args.digests.clone(), platforms: args.platform.clone() };
     put(&to, Some(&index), &args.out, context, |layout, name| remove_from_index(layout, name, &old, &removal))
 }
@@ -101,13 +101,13 @@ fn find(images: &[String], out: &PackOutput, context: &Context) -> Result<Vec<Fo
     images.iter().map(at).collect()
 }
 
-fn members<'a>(found: &'a [Found], flags: &MemberFlags) -> Result<Vec<Member<'a>>, Failure> {
+fn members<'a>(found: &'a [Found], flags: &MemberFlags, to: &str) -> Result<Vec<Member<'a>>, Failure> {
     let take = match flags.platform.as_slice() {
         [] if flags.flatten => Take::Members,
         [] => Take::Itself,
         platforms => Take::Platforms(platforms.to_vec()),
     };
-    found.iter().map(|found| found.member(take.clone())).collect()
+    found.iter().map(|found| found.member(take.clone(), to)).collect()
 }
 
 fn options(

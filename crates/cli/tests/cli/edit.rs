@@ -55,6 +55,31 @@ fn an_image_is_changed_where_it_is_or_elsewhere() {
 }
 
 #[test]
+fn law_10_what_the_repository_has_already_does_not_move() {
+    let (sandbox, registry) = (image(), transship_testkit::TestRegistry::builder().start_blocking());
+    let there = format!("docker://{}", registry.reference("app:v1"));
+    sandbox.ok(&["copy", "oci:out:v1", &there]);
+    let new = sandbox.ok(&["edit", "oci:out:v1", "--user", "1000", "--to", "oci:out:v2"]);
+    registry.forget();
+    assert_eq!(sandbox.ok(&["edit", &there, "--user", "1000"]), new);
+    let counts = registry.counts();
+    assert_eq!(
+        (counts.blob_get, counts.upload_put, counts.manifest_put),
+        (1, 1, 1),
+        "the config: {counts:?}"
+    );
+    registry.forget();
+    let multi = format!("docker://{}", registry.reference("app:multi"));
+    let index = sandbox.ok(&["index", "create", &there, "--to", &multi]);
+    let counts = registry.counts();
+    assert_eq!((counts.blob_get, counts.upload_put, counts.manifest_put), (1, 0, 1), "{counts:?}");
+    let edited = sandbox.ok(&["edit", &multi, "--user", "1001"]);
+    assert_ne!(edited, index);
+    sandbox.ok(&["copy", &multi, "oci:whole:v1"]);
+    assert!(sandbox.ok(&["check", "oci:whole"]).contains("0 errors, 0 warnings"));
+}
+
+#[test]
 fn an_edit_of_nothing_gives_the_same_digest() {
     let sandbox = image();
     let before = sandbox.tree();

@@ -36,6 +36,8 @@ pub(super) struct Layer<'a> {
     pub(super) diff_id: Digest,
     /// Where it is; nothing for one that was made here.
     pub(super) origin: Option<Origin<'a>>,
+    /// Whether it need not be carried.
+    pub(super) there: bool,
 }
 
 /// An entry of history.
@@ -47,7 +49,7 @@ pub(super) struct Step {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn load(origin: Origin<'a>, document: &Document) -> Result<Self, Error> {
+    pub(super) fn load(origin: Origin<'a>, document: &Document, there: bool) -> Result<Self, Error> {
         let digest = document.digest().clone();
         let Some(manifest) = document.as_manifest() else {
             return Err(Error::Image(format!("{digest} is no image, but a {}", document.media_type())));
@@ -72,6 +74,7 @@ impl<'a> Draft<'a> {
             descriptor: descriptor.clone(),
             diff_id: id.clone(),
             origin: Some(origin),
+            there,
         };
         let layers = manifest.layers.iter().zip(texts).zip(&config.diff_ids).map(layer).collect();
         let texts = elements(config_text.get("history")?.unwrap_or("null"))?;
@@ -102,7 +105,7 @@ impl<'a> Work<'a> {
         descriptor: &Descriptor,
         document: &Document,
     ) -> Result<Descriptor, Error> {
-        let mut draft = Draft::load(origin, document)?;
+        let mut draft = Draft::load(origin, document, self.there)?;
         let before = self.edited.changes.len();
         self.rebase(&mut draft)?;
         self.layers(&mut draft)?;
@@ -174,8 +177,7 @@ impl<'a> Work<'a> {
     /// All layers that are to be in the image, from wherever they are.
     fn carry_layers(&mut self, draft: &Draft<'a>) -> Result<(), Error> {
         let mut absent = 0;
-        let carried = draft.layers.iter().filter(|_| !self.edit.plan);
-        for layer in carried {
+        for layer in draft.layers.iter().filter(|layer| !layer.there) {
             let Some(origin) = layer.origin else { continue };
             absent += u64::from(!origin.carry(self.session, &layer.descriptor, self.edit.sparse)?);
         }

@@ -102,7 +102,7 @@ impl<'a> Work<'a> {
     }
 
     fn carried(&mut self, origin: Origin<'a>, member: &Descriptor) -> Result<Descriptor, Error> {
-        if self.edit.plan {
+        if self.there {
             return Ok(member.clone());
         }
         let absent = origin.carry_all(self.session, member, self.edit.sparse)?;

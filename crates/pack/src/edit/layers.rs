@@ -155,7 +155,13 @@ impl<'a> Work<'a> {
 
     fn pack(&self, input: &Path) -> Result<Layer<'a>, Error> {
         let made = pack_layer(self.session, input, &self.edit.layers.made())?;
-        Ok(Layer { text: None, descriptor: made.descriptor, diff_id: made.diff_id, origin: None })
+        Ok(Layer {
+            text: None,
+            descriptor: made.descriptor,
+            diff_id: made.diff_id,
+            origin: None,
+            there: false,
+        })
     }
 
     /// An entry of history for a layer that was made here.
@@ -200,7 +206,7 @@ impl<'a> Work<'a> {
         draft.history.push(self.step(&format!("{count} layers merged"))?);
         self.edited.changes.push(format!("{count} layers merged into {}", descriptor.digest));
         draft.layers.truncate(from);
-        draft.layers.push(Layer { text: None, descriptor, diff_id, origin: None });
+        draft.layers.push(Layer { text: None, descriptor, diff_id, origin: None, there: false });
         Ok(())
     }
 
@@ -245,7 +251,11 @@ impl<'a> Work<'a> {
 
     fn recompress(&mut self, draft: &mut Draft<'a>, compression: Compression) -> Result<(), Error> {
         for layer in &mut draft.layers {
-            if Compression::from_media_type(&layer.descriptor.media_type) == Some(compression) {
+            let media_type = &layer.descriptor.media_type;
+            // What may not be distributed is mostly not there, and not ours to change.
+            if media_type.is_nondistributable()
+                || Compression::from_media_type(media_type) == Some(compression)
+            {
                 continue;
             }
             let new = self.write(layer, compression)?;
@@ -368,6 +378,7 @@ impl Layer<'_> {
         self.descriptor = Descriptor { annotations, extra, ..Descriptor::new(media_type, digest, size) };
         self.text = None;
         self.origin = None;
+        self.there = false;
     }
 }
 

@@ -51,9 +51,6 @@ pub struct Edit<'a> {
     pub source_date_epoch: Option<i64>,
     /// Whether layers that are not there are left out, with a warning, instead of being an error.
     pub sparse: bool,
-    /// Whether this is only to tell what would change: layers and members that stay are not carried, so that the result is
-    /// not whole.
-    pub plan: bool,
 }
 
 /// What became of an image, or of an index of images.
@@ -91,7 +88,7 @@ pub struct Edited {
 /// let descriptor = pack_image(&layout, None, &[&rootfs], &ImageOptions::default())?.descriptor;
 /// let changes = ConfigChanges { user: Some("1000".to_owned()), ..ConfigChanges::default() };
 /// let edit = Edit { config: ConfigEdit { changes, ..ConfigEdit::default() }, ..Edit::default() };
-/// let image = Member { origin: (&layout).into(), descriptor, take: Take::Itself };
+/// let image = Member { origin: (&layout).into(), descriptor, take: Take::Itself, there: false };
 /// let edited = edit_image(&layout, Some(&Name::short("v1")?), &image, &edit)?;
 /// assert_eq!(edited.changes, ["User: absent -> \"1000\""]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -105,7 +102,8 @@ pub fn edit_image(
     edit.check()?;
     let session = layout.begin()?;
     let edited = Edited::of(&image.descriptor);
-    let edited = Work { session: &session, edit, edited, found: Vec::new() }.root(image)?;
+    let edited =
+        Work { session: &session, edit, edited, found: Vec::new(), there: image.there }.root(image)?;
     list(session, name, &edited.descriptor)?;
     Ok(edited)
 }
@@ -137,6 +135,8 @@ struct Work<'a> {
     edited: Edited,
     /// The platforms asked for that were found.
     found: Vec<Platform>,
+    /// Whether what stays need not be carried.
+    there: bool,
 }
 
 impl<'a> Work<'a> {

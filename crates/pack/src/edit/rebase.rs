@@ -62,7 +62,9 @@ fn base<'a>(member: &Member<'a>, wanted: &Platform) -> Result<Draft<'a>, Error> 
     let mut descriptor = member.descriptor.clone();
     for _ in 0..MAX_DEPTH {
         let document = member.origin.document(&descriptor)?;
-        let Some(index) = document.as_index() else { return Draft::load(member.origin, &document) };
+        let Some(index) = document.as_index() else {
+            return Draft::load(member.origin, &document, member.there);
+        };
         let found = platform::select(&index.manifests, wanted).ok_or_else(|| Error::Platform {
             wanted: Box::new(wanted.clone()),
             available: index.manifests.iter().filter_map(|member| member.platform.clone()).collect(),

@@ -19,7 +19,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// The longest path in bytes, and the deepest in folders.
 const LIMITS: (usize, usize) = (16 << 10, 4096);
 /// Entries of all layers together.
-const MAX_ENTRIES: usize = 10_000_000;
+const MAX_ENTRIES: usize = 4_000_000;
 
 /// A layer, and an entry of it.
 type Place = (usize, u64);
@@ -36,10 +36,29 @@ struct Node {
 enum What {
     /// With the attributes that it has in the end.
     Folder(Box<Entry>),
+    /// That no entry tells of, and that something in it once needed (IMG-119).
+    Implied,
     /// Anything else, by the entry that has its content.
     Content(Place),
-    /// A link to something of the layers below.
-    Beneath,
+    /// A link to what the layers below have by this name.
+    Beneath(Path),
+}
+
+/// What of an entry is kept until its layer is put upon the others.
+enum Found {
+    Folder(Box<Entry>),
+    Link(Path),
+    Other,
+}
+
+impl Found {
+    fn of(entry: Entry) -> Self {
+        match entry.kind {
+            EntryKind::Folder => Self::Folder(Box::new(entry)),
+            EntryKind::HardLink(target) => Self::Link(target),
+            _ => Self::Other,
+        }
+    }
 }
 
 /// What is to be written when an entry is met again.
@@ -47,7 +66,6 @@ enum Action {
     Folder(Path, Box<Entry>),
     Content(Path),
     Link { path: Path, target: Path },
-    AsItIs(Path),
 }
 
 /// What all layers come to.
@@ -57,6 +75,8 @@ struct Merged {
     nodes: BTreeMap<Path, Node>,
     whiteouts: BTreeSet<Path>,
     opaque: BTreeSet<Path>,
+    /// What the layer at hand hides, to which it may still link.
+    hidden: BTreeMap<Path, Node>,
 }
 
 /// Merges layers, the lowest first, and writes the tar of what is left.
@@ -65,7 +85,7 @@ struct Merged {
 /// [`Error::Tar`] and others that name the layer at fault, [`Error::Write`] when the sink takes no more.
 pub(crate) fn merge(layers: &[Plain<'_>], below: bool, sink: &mut impl Sink) -> Result<(), Error> {
     let (nodes, whiteouts, opaque) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-    let mut merged = Merged { below, nodes, whiteouts, opaque };
+    let mut merged = Merged { below, nodes, whiteouts, opaque, hidden: BTreeMap::new() };
     for (number, layer) in layers.iter().enumerate() {
         merged.read(number, layer)?;
     }
@@ -82,8 +102,11 @@ impl Merged {
             match meaning(&entry.path, LIMITS).map_err(refuse)? {
                 Meaning::Whiteout(parents, name) => hidden.push((joined(&parents, name), false)),
                 Meaning::Opaque(parents) => hidden.push((parents.join(&b'/'), true)),
-                Meaning::Root => nodes.push((Path::new(), count, entry)),
-                Meaning::Node(parents, name) => nodes.push((joined(&parents, name), count, entry)),
+                Meaning::Root => nodes.push((Path::new(), count, Found::of(entry))),
+                Meaning::Node(parents, name) => {
+                    let path = joined(&parents, name);
+                    nodes.push((path, count, Found::of(entry)));
+                }
                 Meaning::Foreign => {}
             }
             count += 1;
@@ -94,71 +117,127 @@ impl Merged {
             Ok(())
         })?;
         for (path, is_opaque) in hidden {
-            self.remove_below(&path);
+            let mut gone = self.remove_below(&path);
             if !is_opaque {
-                self.nodes.remove(&path);
+                gone.extend(self.nodes.remove(&path).map(|node| (path.clone(), node)));
             }
+            self.hidden.extend(gone);
             if self.below {
                 let list = if is_opaque { &mut self.opaque } else { &mut self.whiteouts };
                 list.insert(path);
             }
         }
-        nodes.into_iter().try_for_each(|(path, count, entry)| self.put(layer, path, (number, count), entry))
+        let mut nodes = nodes.into_iter();
+        nodes.try_for_each(|(path, count, found)| self.put(layer, path, (number, count), found))?;
+        self.hidden.clear();
+        Ok(())
     }
 
-    fn put(&mut self, layer: &Plain<'_>, path: Path, at: Place, entry: Entry) -> Result<(), Error> {
-        let node = match &entry.kind {
-            EntryKind::Folder => match self.nodes.remove(&path) {
-                Some(Node { at: first, what: What::Folder(_) }) => {
-                    Node { at: first, what: What::Folder(Box::new(entry)) }
+    /// Sees to it that the folders of a path are there.
+    fn imply(&mut self, path: &[u8], at: Place) {
+        for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            let folder = path[..end].to_vec();
+            self.nodes.entry(folder).or_insert(Node { at, what: What::Implied });
+        }
+    }
+
+    fn put(&mut self, layer: &Plain<'_>, path: Path, at: Place, found: Found) -> Result<(), Error> {
+        let node = match found {
+            Found::Folder(entry) => match self.nodes.remove(&path) {
+                Some(Node { at: first, what: What::Folder(_) | What::Implied }) => {
+                    Node { at: first, what: What::Folder(entry) }
                 }
                 // In the layers below there may be a folder, which the file hid.
                 Some(_) if self.below => {
                     self.whiteouts.insert(path.clone());
-                    Node { at, what: What::Folder(Box::new(entry)) }
+                    Node { at, what: What::Folder(entry) }
                 }
-                _ => Node { at, what: What::Folder(Box::new(entry)) },
+                _ => Node { at, what: What::Folder(entry) },
             },
-            EntryKind::HardLink(target) => {
-                let parts = split(target, LIMITS.0).map_err(|refused| refused_at(layer, target, &refused))?;
-                let what = match self.nodes.get(&parts.join(&b'/')).map(|node| &node.what) {
+            Found::Link(target) => {
+                let parts =
+                    split(&target, LIMITS.0).map_err(|refused| refused_at(layer, &target, &refused))?;
+                let target = parts.join(&b'/');
+                let node = self.nodes.get(&target).or_else(|| self.hidden.get(&target));
+                let what = match node.map(|node| &node.what) {
                     Some(What::Content(place)) => What::Content(*place),
-                    Some(What::Folder(_)) => return Err(unfit(layer, &path, "links to a folder")),
-                    Some(What::Beneath) => What::Beneath,
-                    None if self.below => What::Beneath,
+                    Some(What::Folder(_) | What::Implied) => {
+                        return Err(unfit(layer, &path, "links to a folder"));
+                    }
+                    Some(What::Beneath(target)) => What::Beneath(target.clone()),
+                    None if self.below => What::Beneath(target.clone()),
                     None => return Err(unfit(layer, &path, "links to what is not there")),
                 };
                 // A link of something to itself changes nothing.
-                if parts.join(&b'/') == path {
+                if target == path && self.nodes.contains_key(&path) {
                     return Ok(());
                 }
                 Node { at, what }
             }
-            _ => Node { at, what: What::Content(at) },
+            Found::Other => Node { at, what: What::Content(at) },
         };
         if !matches!(node.what, What::Folder(_)) {
             self.remove_below(&path);
             self.whiteouts.remove(&path);
         }
+        self.imply(&path, at);
         self.nodes.insert(path, node);
         Ok(())
     }
 
-    fn remove_below(&mut self, path: &[u8]) {
-        if path.is_empty() {
-            self.nodes.retain(|path, _| path.is_empty());
-            return;
+    /// Folders that no entry tells of, and that are empty by now. Above other layers nobody knows whether they are there
+    /// already, and with which attributes; then they are not told of.
+    fn told(&self, path: &[u8]) -> bool {
+        let first = [path, b"/"].concat();
+        let next = self.nodes.range(first.clone()..).next();
+        !self.below && next.is_none_or(|(next, _)| !next.starts_with(&first))
+    }
+
+    /// Removes all that is in a folder, and gives it back.
+    fn remove_below(&mut self, path: &[u8]) -> Vec<(Path, Node)> {
+        let within = match path {
+            b"" => (Bound::Excluded(Path::new()), Bound::Unbounded),
+            path => (Bound::Included([path, b"/"].concat()), Bound::Excluded([path, b"0"].concat())),
+        };
+        let gone: Vec<Path> = self.nodes.range(within).map(|(path, _)| path.clone()).collect();
+        gone.into_iter().filter_map(|path| self.nodes.remove_entry(&path)).collect()
+    }
+
+    /// Whiteouts come first, and a link to what they hide in the layers below could not be made any more.
+    fn check_links(&self, layers: &[Plain<'_>]) -> Result<(), Error> {
+        let is_hidden = |path: &[u8]| {
+            let folders =
+                path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &path[..end]);
+            let mut above = folders.chain([&b""[..]]);
+            above.any(|folder| self.opaque.contains(folder) || self.whiteouts.contains(folder))
+                || self.whiteouts.contains(path)
+        };
+        for (path, node) in &self.nodes {
+            if let (What::Beneath(target), Some(layer)) = (&node.what, layers.get(node.at.0))
+                && target != path
+                && is_hidden(target)
+            {
+                return Err(unfit(
+                    layer,
+                    path,
+                    "links to what is deleted later and lies below; merge from there on",
+                ));
+            }
         }
-        let (first, past) = ([path, b"/"].concat(), [path, b"0"].concat());
-        let range = (Bound::Included(first), Bound::Excluded(past));
-        let gone: Vec<Path> = self.nodes.range(range).map(|(path, _)| path.clone()).collect();
-        for path in gone {
-            self.nodes.remove(&path);
-        }
+        Ok(())
     }
 
     /// What to do at which entry.
-    fn actions(self) -> HashMap<Place, Vec<Action>> {
+    fn actions(mut self) -> HashMap<Place, Vec<Action>> {
+        let implied = self.nodes.iter().filter(|(_, node)| matches!(node.what, What::Implied));
+        let (told, untold): (Vec<_>, Vec<_>) =
+            implied.map(|(path, _)| path.clone()).partition(|path| self.told(path));
+        untold.iter().for_each(|path| drop(self.nodes.remove(path)));
+        for path in told {
+            if let Some(node) = self.nodes.get_mut(&path) {
+                node.what = What::Folder(Box::new(Entry { kind: EntryKind::Folder, mode: 0o755, ..mark() }));
+            }
+        }
         let mut names: HashMap<Place, (Place, Path)> = HashMap::new();
         for (path, node) in &self.nodes {
             if let What::Content(content) = node.what {
@@ -172,7 +251,10 @@ impl Merged {
         for (path, node) in self.nodes {
             let (place, action) = match node.what {
                 What::Folder(entry) => (node.at, Action::Folder(path, entry)),
-                What::Beneath => (node.at, Action::AsItIs(path)),
+                // A link of something to itself changes nothing.
+                What::Beneath(target) if target == path => continue,
+                What::Beneath(target) => (node.at, Action::Link { path, target }),
+                What::Implied => continue,
                 What::Content(content) => match names.get(&content) {
                     Some((_, first)) if *first != path => {
                         (node.at, Action::Link { path, target: first.clone() })
@@ -186,6 +268,7 @@ impl Merged {
     }
 
     fn write(mut self, layers: &[Plain<'_>], sink: &mut impl Sink) -> Result<(), Error> {
+        self.check_links(layers)?;
         let mut scratch = Vec::new();
         for path in std::mem::take(&mut self.whiteouts) {
             let (folder, name) = cut(&path);
@@ -216,7 +299,6 @@ impl Merged {
                             let link = Entry { kind: EntryKind::HardLink(target), ..entry.clone() };
                             put_header(&link, &path, sink, &mut scratch)?;
                         }
-                        Action::AsItIs(path) => put_header(&entry, &path, sink, &mut scratch)?,
                     }
                 }
                 Ok(())

@@ -30,6 +30,9 @@ pub struct Member<'a> {
     pub descriptor: Descriptor,
     /// What of it is taken.
     pub take: Take,
+    /// Whether all of it is there already where the result goes in the end, so that nothing of it needs to be carried into
+    /// the layout: it lies in the same repository, or the result is only looked at.
+    pub there: bool,
 }
 
 /// What of a member is taken.
@@ -100,7 +103,7 @@ pub struct Indexed {
 /// for platform in ["linux/amd64", "linux/arm64"] {
 ///     let options = ImageOptions { platform: Some(platform.parse()?), ..ImageOptions::default() };
 ///     let descriptor = pack_image(&layout, None, &[&rootfs], &options)?.descriptor;
-///     members.push(Member { origin: (&layout).into(), descriptor, take: Take::Itself });
+///     members.push(Member { origin: (&layout).into(), descriptor, take: Take::Itself, there: false });
 /// }
 /// let index = create_index(&layout, Some(&Name::short("v1")?), &members, &IndexOptions::default())?;
 /// assert_eq!(index.members[1].platform, Some("linux/arm64".parse()?));
@@ -174,7 +177,9 @@ impl Draft {
     fn of(layout: &Layout, index: &Member<'_>, sparse: bool) -> Result<Self, Error> {
         let document = index.origin.document(&index.descriptor)?;
         let mut draft = Self::new(layout, &document)?;
-        draft.carry(index.origin, &index.descriptor, sparse)?;
+        if !index.there {
+            draft.carry(index.origin, &index.descriptor, sparse)?;
+        }
         Ok(draft)
     }
 
@@ -212,7 +217,9 @@ impl Draft {
                 {
                     listed.platform = Some(platform.clone());
                 }
-                self.carry(member.origin, &listed, options.sparse)?;
+                if !member.there {
+                    self.carry(member.origin, &listed, options.sparse)?;
+                }
                 self.slots.insert(listed, before, options.replace)?;
             }
         }

@@ -1,6 +1,10 @@
 //! Layers merged into one: what a reader of all of them would see (IMG-135…143).
 
-use transship_pack::{Edit, LayerEdit};
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use transship_pack::{Edit, LayerEdit, Rootfs, UnpackOptions, UnpackPlan, unpack};
 use transship_spec::ImageConfig;
 
 use crate::support::Thing::{File, Folder, Link, Symlink};
@@ -118,5 +122,89 @@ fn names_that_lead_out_and_links_to_nothing_are_refused() {
         let error = place.edit("v1", &Edit { layers, ..Edit::default() }).unwrap_err();
         assert_eq!(error.kind(), transship_spec::Kind::Invalid, "{error}");
         assert_eq!(place.resolve("v1"), before);
+    }
+}
+
+/// What of a tree a merge has to keep: types, modes, content, and which names share it.
+fn unpacked(place: &Place, tag: &str) -> Option<Vec<String>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("rootfs");
+    let plan = UnpackPlan::read(&place.layout, &place.resolve(tag), None).unwrap();
+    let rootfs = Rootfs::begin(&at).unwrap();
+    unpack(&place.layout, &plan, rootfs, &UnpackOptions::default()).ok()?;
+    let (mut tree, mut folders, mut links) = (Vec::new(), vec![at.clone()], BTreeMap::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = path.symlink_metadata().unwrap();
+            let name = path.strip_prefix(&at).unwrap().to_string_lossy().into_owned();
+            if meta.is_dir() {
+                tree.push(format!("{name}/ {:o}", meta.mode()));
+                folders.push(path);
+            } else {
+                let content = std::fs::read_to_string(&path).unwrap();
+                links.entry(meta.ino()).or_insert_with(Vec::new).push(format!("{name} {content}"));
+            }
+        }
+    }
+    tree.extend(links.into_values().map(|mut names| {
+        names.sort();
+        names.join(" = ")
+    }));
+    tree.sort();
+    Some(tree)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn img_143_merged_layers_unpack_to_the_same_tree(
+        layers in vec(vec((0..8_usize, 0..7_u32, 0..8_usize), 0..7), 2..5),
+        from in 0..2_usize,
+    ) {
+        const PATHS: [&str; 8] = ["a", "b", "a/x", "a/y", "b/x", "b/x/z", "a/x/z", "c"];
+        let mut content = 0;
+        let tars: Vec<Vec<u8>> = layers.iter().map(|layer| {
+            let mut entries: Vec<(String, String, u32)> = Vec::new();
+            for (path, what, target) in layer {
+                content += 1;
+                let path = PATHS[*path];
+                let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
+                let beside = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+                // Whether a folder that nothing tells of lies below, nobody can know.
+                for (end, _) in path.match_indices('/').filter(|_| from > 0) {
+                    let folder = format!("{}/", &path[..end]);
+                    if !entries.iter().any(|(path, ..)| *path == folder) {
+                        entries.push((folder, String::new(), 1));
+                    }
+                }
+                match what {
+                    0 | 1 => entries.push((path.to_owned(), content.to_string(), 0)),
+                    2 | 3 => entries.push((format!("{path}/"), String::new(), 1)),
+                    4 => entries.push((path.to_owned(), PATHS[*target].to_owned(), 2)),
+                    5 => entries.push((beside(&format!(".wh.{name}")), String::new(), 0)),
+                    _ => entries.push((format!("{path}/.wh..wh..opq"), String::new(), 0)),
+                }
+            }
+            let things: Vec<(&str, Thing<'_>)> = entries.iter().enumerate().map(|(at, (path, text, kind))| (path.as_str(), match kind {
+                0 => File(text),
+                1 => Folder(if at % 2 == 0 { 0o755 } else { 0o700 }),
+                _ => Link(text),
+            })).collect();
+            tar(&things)
+        }).collect();
+        let place = Place::new();
+        place.image("v1", &tars, "");
+        let Some(before) = unpacked(&place, "v1") else { return Ok(()) };
+        let layers = LayerEdit { squash: Some(from), ..LayerEdit::default() };
+        let edited = place.edit("v1", &Edit { layers, ..Edit::default() });
+        if let Err(error) = &edited && from > 0 && error.to_string().ends_with("merge from there on") {
+            return Ok(());
+        }
+        prop_assert!(edited.is_ok(), "{:?}: {:?}", edited, tars.iter().map(|tar| listed(tar)).collect::<Vec<_>>());
+        let told: Vec<_> = place.manifest("v1").layers.iter().map(|layer| listed(&place.blob(layer))).collect();
+        prop_assert_eq!(Some(before), unpacked(&place, "v1"), "{:?} {:?}", tars.iter().map(|tar| listed(tar)).collect::<Vec<_>>(), told);
     }
 }

@@ -31,7 +31,7 @@ impl Place {
 
     /// What is named, to be listed in an index.
     pub(crate) fn member(&self, name: &str, take: Take) -> Member<'_> {
-        Member { origin: (&self.layout).into(), descriptor: self.resolve(name), take }
+        Member { origin: (&self.layout).into(), descriptor: self.resolve(name), take, there: false }
     }
 
     /// Everything that an entry leads to, all of it there.
