@@ -103,7 +103,12 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
 /// The lines of a text file that say something: neither empty nor a comment.
 pub(crate) fn lines(path: &Path) -> Result<Vec<String>, Failure> {
     const MOST: u64 = 64 << 20;
-    let text = String::from_utf8(read(path, MOST)?)
+    lines_of(path, read(path, MOST)?)
+}
+
+/// As [`lines`], of a file that was read.
+pub(crate) fn lines_of(path: &Path, content: Vec<u8>) -> Result<Vec<String>, Failure> {
+    let text = String::from_utf8(content)
         .map_err(|_| Failure::new(Kind::Invalid, format!("{} is not text", path.display())))?;
     let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
     Ok(text.lines().map(str::trim).filter(said).map(str::to_owned).collect())

@@ -39,7 +39,7 @@ pub struct ConfigChanges {
     pub volumes: Vec<String>,
     /// Labels as `KEY=VALUE`; each replaces the base's of that key. A key alone has an empty value.
     pub labels: Vec<String>,
-    /// The signal that asks the program to end.
+    /// The signal that asks the program to end: `SIGTERM`, `TERM`, `SIGRTMIN+3` or a number.
     pub stop_signal: Option<String>,
 }
 
@@ -93,11 +93,10 @@ impl ConfigChanges {
             }
             run.labels.insert(key.to_owned(), value.to_owned());
         }
-        for (place, value) in [
-            (&mut run.working_dir, &self.working_dir),
-            (&mut run.user, &self.user),
-            (&mut run.stop_signal, &self.stop_signal),
-        ] {
+        if let Some(signal) = &self.stop_signal {
+            run.stop_signal = Some(checked_signal(signal)?);
+        }
+        for (place, value) in [(&mut run.working_dir, &self.working_dir), (&mut run.user, &self.user)] {
             if value.is_some() {
                 place.clone_from(value);
             }
@@ -125,6 +124,60 @@ fn checked_port(text: &str) -> Result<String, Error> {
         text,
         "it takes a number from 1 to 65535, with /tcp, /udp or /sctp behind it",
     ))
+}
+
+/// The signals that Linux has a name for, without their `SIG`.
+const SIGNALS: [&str; 36] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "IOT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "POLL", "PWR", "SYS", "RTMIN", "RTMAX",
+];
+
+/// The name of a signal, written with its `SIG`, or its number (IMG-100).
+fn checked_signal(text: &str) -> Result<String, Error> {
+    let is_number = |text: &str, most: u8| {
+        !text.starts_with('+') && text.parse::<u8>().is_ok_and(|number| (1..=most).contains(&number))
+    };
+    if is_number(text, 64) {
+        return Ok(text.to_owned());
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let is_known = match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
+        (Some(step), _) | (_, Some(step)) => is_number(step, 30),
+        (None, None) => SIGNALS.contains(&name),
+    };
+    if is_known {
+        return Ok(format!("SIG{name}"));
+    }
+    Err(Error::option(
+        "a stop signal",
+        text,
+        "it takes a name such as SIGTERM or SIGRTMIN+3, or a number from 1 to 64",
+    ))
+}
+
+/// How a health check begins, in the words of Docker, whose field it is.
+const CHECKS: [&str; 3] = ["NONE", "CMD", "CMD-SHELL"];
+
+/// Sets the check of health, which Docker and podman run and the OCI reserves a field for.
+pub(crate) fn set_healthcheck(config: &mut ImageConfig, text: &str) -> Result<(), Error> {
+    let wrong = |reason: String| Error::option("a health check", text, reason);
+    let none = |error: String| wrong(format!("it takes a JSON object; {error}"));
+    transship_spec::json::validate(text.as_bytes()).map_err(|error| none(error.to_string()))?;
+    let fields: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(text).map_err(|error| none(error.to_string()))?;
+    if let Some(test) = fields.get("Test") {
+        let words: Vec<String> = serde_json::from_str(test.get()).unwrap_or_default();
+        if !words.first().is_some_and(|first| CHECKS.contains(&first.as_str())) {
+            return Err(wrong(
+                "its Test is a list of words, of which NONE, CMD or CMD-SHELL is the first".to_owned(),
+            ));
+        }
+    }
+    let raw = RawValue::from_string(text.to_owned()).map_err(|error| none(error.to_string()))?;
+    config.config.get_or_insert_default().extra.insert("Healthcheck".to_owned(), raw);
+    Ok(())
 }
 
 /// What a file of config says, on top of what there is: the platform, the author, how it is run, and fields that
@@ -229,11 +282,70 @@ mod tests {
             ConfigChanges { exposed_ports: texts(&["+80"]), ..changes() },
             ConfigChanges { labels: texts(&["=x"]), ..changes() },
             ConfigChanges { volumes: texts(&[""]), ..changes() },
+            ConfigChanges { stop_signal: Some("SIGFOO".to_owned()), ..changes() },
         ] {
             let error = bad.validate().unwrap_err();
             assert_eq!(error.kind(), Kind::Usage, "{error}");
         }
         assert!(changes().validate().is_ok());
+    }
+
+    #[test]
+    fn img_100_signals_have_names_and_numbers() {
+        for (text, written) in [
+            ("SIGTERM", "SIGTERM"),
+            ("term", "SIGTERM"),
+            ("SIGRTMIN+3", "SIGRTMIN+3"),
+            ("rtmax-1", "SIGRTMAX-1"),
+            ("RTMIN", "SIGRTMIN"),
+            ("9", "9"),
+            ("64", "64"),
+        ] {
+            assert_eq!(checked_signal(text).unwrap(), written, "{text}");
+        }
+        for bad in [
+            "",
+            "SIG",
+            "0",
+            "65",
+            "-1",
+            "+9",
+            "SIGFOO",
+            "SIGRTMIN+",
+            "SIGRTMIN++3",
+            "SIGRTMIN-1",
+            "SIGRTMIN+31",
+        ] {
+            let error = checked_signal(bad).unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("a stop signal cannot be {bad:?}: it takes")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_health_check_is_an_object_that_begins_with_a_word_of_docker() {
+        let mut config = base();
+        for good in [
+            r#"{"Test":["CMD","/check"],"Interval":30000000000}"#,
+            r#"{"Test":["NONE"]}"#,
+            r#"{"Retries":3}"#,
+        ] {
+            set_healthcheck(&mut config, good).unwrap();
+            assert_eq!(config.config.as_ref().unwrap().extra["Healthcheck"].get(), good);
+        }
+        for bad in [
+            "",
+            "[]",
+            "NONE",
+            r#"{"Test":[]}"#,
+            r#"{"Test":"CMD x"}"#,
+            r#"{"Test":["/check"]}"#,
+            r#"{"a":1,"a":2}"#,
+        ] {
+            assert_eq!(set_healthcheck(&mut config, bad).unwrap_err().kind(), Kind::Usage, "{bad}");
+        }
     }
 
     #[test]

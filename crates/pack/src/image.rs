@@ -8,7 +8,7 @@ use transship_spec::{
 };
 
 use crate::base::{Base, Loaded};
-use crate::config::{ConfigChanges, overlay};
+use crate::config::{ConfigChanges, overlay, set_healthcheck};
 use crate::epoch::{UNKNOWN_TIME, created};
 use crate::{Error, Layer, LayerOptions, PackedLayer, Reuse, Warning, pack_layer};
 
@@ -37,6 +37,14 @@ pub struct ImageOptions {
     pub source_date_epoch: Option<i64>,
     /// Who made it.
     pub author: Option<String>,
+    /// By what its layers were made, as the history says: else `transship pack image`.
+    pub created_by: Option<String>,
+    /// What else the history says of its layers.
+    pub comment: Option<String>,
+    /// The check of its health, as a JSON object such as `{"Test":["CMD","/bin/check"]}`.
+    pub healthcheck: Option<String>,
+    /// Features that its operating system must have; none leaves those that are said elsewhere.
+    pub os_features: Vec<String>,
     /// Where layers of inputs may be found, so that they need not be packed again.
     pub reuse: Reuse,
     /// Whether layers that were packed before are decompressed, to see that their diff IDs are right.
@@ -174,6 +182,9 @@ impl<'a> Draft<'a> {
             overlay(&mut config, file)?;
         }
         options.changes.apply(&mut config)?;
+        if let Some(check) = &options.healthcheck {
+            set_healthcheck(&mut config, check)?;
+        }
         config.created = Some(created.clone());
         if options.author.is_some() {
             config.author.clone_from(&options.author);
@@ -190,6 +201,9 @@ impl<'a> Draft<'a> {
         }
         if config.platform.os.is_empty() {
             config.platform.os = "linux".to_owned();
+        }
+        if !options.os_features.is_empty() {
+            config.platform.os_features.clone_from(&options.os_features);
         }
         Ok(Self { options, base, config, created, platform_assumed, warnings })
     }
@@ -247,7 +261,8 @@ impl<'a> Draft<'a> {
     fn history(&self, empty_layer: bool) -> History {
         History {
             created: Some(self.created.clone()),
-            created_by: Some(CREATED_BY.to_owned()),
+            created_by: Some(self.options.created_by.clone().unwrap_or_else(|| CREATED_BY.to_owned())),
+            comment: self.options.comment.clone(),
             author: self.options.author.clone(),
             empty_layer,
             ..History::default()

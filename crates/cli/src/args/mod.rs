@@ -29,15 +29,15 @@ pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
 pub(crate) use pack::{
-    Compression, Encoding, Mode, Mtime, PackCommand, PackFiles, PackImage, PackLayer, PackOutput, Runtime,
-    Tree,
+    AnnotationFlags, Compression, Encoding, Mode, Mtime, PackCommand, PackFiles, PackImage, PackLayer,
+    PackOutput, Runtime, Tree,
 };
 pub(crate) use parts::{LayerFile, Part};
 pub(crate) use serve::Serve;
 pub(crate) use shared::{Durability, Format, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing};
 pub(crate) use unpack::Unpack;
 pub(crate) use upkeep::{Gc, Rm, Untag};
-pub(crate) use values::ForHost;
+pub(crate) use values::{ForHost, pair};
 
 /// The whole command line.
 #[derive(Debug, Parser)]

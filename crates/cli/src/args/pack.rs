@@ -43,14 +43,47 @@ pub struct PackImage {
     pub(crate) tree: Tree,
     #[command(flatten)]
     pub(crate) runtime: Runtime,
-    /// Annotate the manifest
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = "Image options")]
-    pub(crate) annotation: Vec<(String, String)>,
-    /// When the image was made (RFC 3339); default: SOURCE_DATE_EPOCH, else 1970
-    #[arg(long, value_name = "TIME", help_heading = "Image options")]
-    pub(crate) created: Option<String>,
+    #[command(flatten)]
+    pub(crate) said: Said,
     #[command(flatten)]
     pub(crate) out: PackOutput,
+}
+
+/// What an image says of itself, beside how it is run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Image options")]
+pub(crate) struct Said {
+    /// The check of its health, as in {"Test":["CMD","/bin/check"]}
+    #[arg(long, value_name = "JSON")]
+    pub(crate) healthcheck: Option<String>,
+    /// Say that its operating system needs this
+    #[arg(long, value_name = "FEATURE")]
+    pub(crate) os_feature: Vec<String>,
+    /// Who made it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) author: Option<String>,
+    /// What the history says made its layers; default: transship pack image
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) created_by: Option<String>,
+    /// What else the history says of them
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
+    #[command(flatten)]
+    pub(crate) annotations: AnnotationFlags,
+    /// When the image was made (RFC 3339); default: SOURCE_DATE_EPOCH, else 1970
+    #[arg(long, value_name = "TIME")]
+    pub(crate) created: Option<String>,
+}
+
+/// Annotations of a manifest.
+#[derive(Debug, Args)]
+pub(crate) struct AnnotationFlags {
+    /// Annotate the manifest
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) annotation: Vec<(String, String)>,
+    /// Annotate the manifest with what FILE says: a JSON object, or one NAME=VALUE a line; # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) annotation_file: Vec<PathBuf>,
 }
 
 /// What an image is made of.
@@ -257,9 +290,8 @@ pub struct PackFiles {
     /// What the artifact refers to
     #[arg(long, value_name = "LOCATION|DESCRIPTOR.json")]
     pub(crate) subject: Option<String>,
-    /// Annotate the manifest
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    pub(crate) annotation: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) annotations: AnnotationFlags,
     /// When the artifact was made (RFC 3339); default: SOURCE_DATE_EPOCH, else nothing
     #[arg(long, value_name = "TIME")]
     pub(crate) created: Option<String>,

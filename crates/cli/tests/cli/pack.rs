@@ -343,3 +343,126 @@ fn a_layout_is_not_packed_into_itself() {
     assert_eq!(sandbox.ok(&arguments), first, "the second time the layout is there, and still left out");
     assert_eq!(sandbox.ok(&["resolve", "oci:elsewhere:v1"]), first);
 }
+
+#[test]
+fn what_an_image_says_of_itself_is_in_config_history_and_annotations() {
+    let sandbox = tree();
+    sandbox.write("a.json", r#" {"org.example.one":"1","org.example.two":"from a file"}"#);
+    sandbox.write("a.txt", "# more\norg.example.three=3=x\n");
+    let base = sandbox.write(
+        "base.json",
+        r#"{"config":{"Shell":["/bin/sh","-e"],"OnBuild":["RUN x"],"Healthcheck":{"Test":["NONE"]}},"author":"them"}"#,
+    );
+    let base = ["pack", "image", "rootfs", "--config", base.to_str().unwrap(), "--to", "oci:out:base"];
+    sandbox.ok(&base);
+    let check = r#"{"Test":["CMD","/bin/app"],"Retries":3}"#;
+    sandbox.ok(&[
+        "pack",
+        "image",
+        "rootfs",
+        "--from",
+        "oci:out:base",
+        "--author",
+        "us",
+        "--created-by",
+        "make image",
+        "--comment",
+        "nightly",
+        "--healthcheck",
+        check,
+        "--stop-signal",
+        "term",
+        "--platform",
+        "linux(5.10)/amd64",
+        "--os-feature",
+        "fast",
+        "--annotation-file",
+        "a.json",
+        "--annotation-file",
+        "a.txt",
+        "--annotation",
+        "org.example.two=2",
+        "--to",
+        "oci:out:v1",
+    ]);
+    let manifest: Value = serde_json::from_str(&sandbox.ok(&["manifest", "get", "oci:out:v1"])).unwrap();
+    let annotations = &manifest["annotations"];
+    for (key, value) in [("one", "1"), ("two", "2"), ("three", "3=x")] {
+        assert_eq!(annotations[format!("org.example.{key}")], value, "{annotations}");
+    }
+    let config = format!("oci:out@{}", manifest["config"]["digest"].as_str().unwrap());
+    let config: Value = serde_json::from_str(&sandbox.ok(&["blob", "get", &config])).unwrap();
+    assert_eq!(
+        (&config["os.version"], &config["os.features"]),
+        (&"5.10".into(), &serde_json::json!(["fast"]))
+    );
+    assert_eq!(
+        config["config"],
+        serde_json::json!({
+            "Healthcheck": { "Test": ["CMD", "/bin/app"], "Retries": 3 }, "OnBuild": ["RUN x"],
+            "Shell": ["/bin/sh", "-e"], "StopSignal": "SIGTERM"
+        })
+    );
+    assert_eq!(config["author"], "us");
+    let made = "1970-01-01T00:00:00Z";
+    assert_eq!(
+        config["history"],
+        serde_json::json!([
+            { "created": made, "created_by": "transship pack image" },
+            { "created": made, "created_by": "make image", "author": "us", "comment": "nightly" }
+        ])
+    );
+}
+
+#[test]
+fn what_an_image_cannot_say_is_refused_in_so_many_words() {
+    let sandbox = tree();
+    sandbox.write("lines", "# annotations\na=b\nno pair\n");
+    sandbox.write("numbers", r#"{"a":1}"#);
+    sandbox.write("twice", r#"{"a":"1","a":"2"}"#);
+    sandbox.write("labels", "=x\n");
+    sandbox.write("list", "[]");
+    for (code, flag, value, words) in [
+        (
+            2,
+            "--stop-signal",
+            "SIGFOO",
+            "a stop signal cannot be \"SIGFOO\": it takes a name such as SIGTERM or SIGRTMIN+3",
+        ),
+        (2, "--healthcheck", "NONE", "a health check cannot be \"NONE\": it takes a JSON object; "),
+        (
+            2,
+            "--healthcheck",
+            r#"{"Test":["/x"]}"#,
+            "its Test is a list of words, of which NONE, CMD or CMD-SHELL is the first",
+        ),
+        (2, "--env", "novalue", "a variable cannot be \"novalue\": it takes NAME=VALUE"),
+        (2, "--expose", "http", "a port cannot be \"http\": it takes a number from 1 to 65535"),
+        (2, "--volume", "", "a volume cannot be \"\": it takes the path of a folder"),
+        (2, "--label", "=x", "a label cannot be \"=x\": it takes KEY=VALUE"),
+        (2, "--label-file", "labels", "a label cannot be \"=x\": it takes KEY=VALUE"),
+        (2, "--annotation", "x", "it is not NAME=VALUE"),
+        (2, "--created", "yesterday", "yesterday"),
+        (2, "--cmd", "[1]", "--cmd \"[1]\": it is not a JSON array of words"),
+        (2, "--platform", "linux", "linux"),
+        (3, "--annotation-file", "none", "cannot take annotations from none: "),
+        (
+            4,
+            "--annotation-file",
+            "lines",
+            "cannot take annotations from lines: \"no pair\": it is not NAME=VALUE",
+        ),
+        (
+            4,
+            "--annotation-file",
+            "numbers",
+            "cannot take annotations from numbers: it is not an object of texts: ",
+        ),
+        (4, "--annotation-file", "twice", "cannot take annotations from twice: "),
+        (4, "--config", "list", "image config"),
+        (3, "--env-file", "none", "cannot read none"),
+    ] {
+        let arguments = ["pack", "image", "rootfs", "--to", "oci:new:v1", flag, value];
+        sandbox.fails_saying(code, &arguments, words);
+    }
+}

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use transship_spec::splice::Object;
-use transship_spec::{Annotations, ImageConfig, Platform, RuntimeConfig, json};
+use transship_spec::{Annotations, ImageConfig, Platform, RuntimeConfig};
 
-use crate::config::{ConfigChanges, overlay};
+use crate::config::{ConfigChanges, overlay, set_healthcheck};
 use crate::epoch::created;
 use crate::image::{check_annotations, detailed};
 use crate::{Error, Warning};
@@ -170,10 +170,7 @@ impl ConfigEdit {
         }
         self.changes.apply(config)?;
         if let Some(check) = &self.healthcheck {
-            json::validate(check.as_bytes())?;
-            let raw = serde_json::value::RawValue::from_string(check.clone());
-            let raw = raw.map_err(|error| Error::option("a health check", check, error.to_string()))?;
-            config.config.get_or_insert_default().extra.insert("Healthcheck".to_owned(), raw);
+            set_healthcheck(config, check)?;
         }
         if self.author.is_some() {
             config.author.clone_from(&self.author);

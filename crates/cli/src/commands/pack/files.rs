@@ -18,7 +18,7 @@ pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
         artifact_type: args.artifact_type.clone(),
         config: args.config.as_deref().map(config),
         subject: args.subject.as_deref().map(|text| subject(text, &args.out, context)).transpose()?,
-        annotations: annotations(&args.annotation),
+        annotations: annotations(&args.annotations)?,
         created: args.created.clone(),
         source_date_epoch: epoch(context)?,
     };

@@ -48,17 +48,21 @@ fn part(part: &args::Part) -> Result<Part, Failure> {
 }
 
 fn options(args: &PackImage, layer: LayerOptions, context: &Context) -> Result<ImageOptions, Failure> {
-    let file = args.runtime.config.as_deref();
+    let (file, said) = (args.runtime.config.as_deref(), &args.said);
     Ok(ImageOptions {
         platform: args.inputs.platform.clone(),
         base: args.inputs.from.as_deref().map(|text| base::find(text, args, context)).transpose()?,
         layer,
         config_file: file.map(|path| files::read(path, config::MAX_CONFIG)).transpose()?,
         changes: config::changes(&args.runtime)?,
-        annotations: annotations(&args.annotation),
-        created: args.created.clone(),
+        annotations: annotations(&said.annotations)?,
+        created: said.created.clone(),
         source_date_epoch: epoch(context)?,
-        author: None,
+        author: said.author.clone(),
+        created_by: said.created_by.clone(),
+        comment: said.comment.clone(),
+        healthcheck: said.healthcheck.clone(),
+        os_features: said.os_feature.clone(),
         reuse: reuse::find(args, context)?,
         verify: args.inputs.verify,
         annotate_recipe: args.inputs.annotate_recipe,

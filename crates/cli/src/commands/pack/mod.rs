@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use transship_layout::{Layout, Name};
 use transship_pack::Warning;
-use transship_spec::{Annotations, Descriptor, Digest, Kind, MediaType};
+use transship_spec::{Annotations, Descriptor, Digest, Kind, MediaType, quote};
 
 use super::deliver::{Delivered, deliver, tell};
-use crate::args::{PackCommand, PackOutput};
+use crate::args::{AnnotationFlags, PackCommand, PackOutput};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure, Meaning};
 use crate::place::{Made, Place};
@@ -40,6 +40,9 @@ impl Meaning for transship_pack::Error {
 
 /// Bytes of a file with a descriptor.
 const MAX_DESCRIPTOR: u64 = 1 << 20;
+
+/// Bytes of a file of annotations; no manifest may be larger.
+const MAX_ANNOTATIONS: u64 = 4 << 20;
 
 /// What was packed.
 struct Packed {
@@ -176,6 +179,29 @@ pub(super) fn epoch(context: &Context) -> Result<Option<i64>, Failure> {
     Ok(text.map(transship_pack::source_date_epoch).transpose()?)
 }
 
-fn annotations(pairs: &[(String, String)]) -> Annotations {
-    pairs.iter().cloned().collect()
+/// What files say, then flags, which win.
+fn annotations(flags: &AnnotationFlags) -> Result<Annotations, Failure> {
+    let mut all = Annotations::new();
+    for path in &flags.annotation_file {
+        let told = format!("take annotations from {}", show::plain(&path.to_string_lossy()));
+        all.extend(read_annotations(path).cannot(told)?);
+    }
+    all.extend(flags.annotation.iter().cloned());
+    Ok(all)
+}
+
+/// A JSON object of texts, or lines.
+fn read_annotations(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let content = crate::files::read(path, MAX_ANNOTATIONS)?;
+    if content.trim_ascii_start().starts_with(b"{") {
+        transship_spec::json::validate(&content)?;
+        let object: Result<Annotations, _> = serde_json::from_slice(&content);
+        let wrong = |error| Failure::new(Kind::Invalid, format!("it is not an object of texts: {error}"));
+        return Ok(object.map_err(wrong)?.into_iter().collect());
+    }
+    let pairs = crate::files::lines_of(path, content)?.into_iter().map(|line| {
+        crate::args::pair(&line)
+            .map_err(|reason| Failure::new(Kind::Invalid, format!("{}: {reason}", quote(&line))))
+    });
+    pairs.collect()
 }
