@@ -35,6 +35,11 @@ impl Failure {
         Self { closed: true, ..Self::new(Kind::Storage, "standard output is closed") }
     }
 
+    /// All that there is to say was said: what remains is the exit code.
+    pub(crate) fn told(kind: Kind) -> Self {
+        Self::new(kind, "")
+    }
+
     /// An error of the operating system about something with a name.
     pub(crate) fn io(name: impl fmt::Display, error: &std::io::Error) -> Self {
         Self::new(Kind::of_io(error), format!("{name}: {error}"))
@@ -64,7 +69,7 @@ impl Failure {
 
     /// Whether there is anything to say.
     pub(crate) fn is_silent(&self) -> bool {
-        self.closed
+        self.closed || self.message.is_empty()
     }
 
     /// The exit code: that of the kind, or of the signal.

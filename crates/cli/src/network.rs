@@ -32,6 +32,14 @@ impl Network {
         Self::with(context, settings(context, flags, registries)?, registries)
     }
 
+    /// Refuses flags without a host, where several registries are named and each is opened by itself.
+    pub(crate) fn check(flags: &NetworkFlags, registries: &[&str]) -> Result<(), Failure> {
+        let mut registries = registries.to_vec();
+        registries.sort_unstable();
+        registries.dedup();
+        hosts(flags, &registries).map(drop)
+    }
+
     /// The same, for so many transfers at once.
     pub(crate) fn open_for(
         context: &Context,

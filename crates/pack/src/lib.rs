@@ -5,6 +5,7 @@
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
 //!   [`assemble_image`] takes it from there; [`Reuse`] finds it in images.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
+//! - [`diff`] tells in what two images differ: fields, layers and files.
 //! - [`TarOptions`] tell what of a folder is packed: all but what [`Excludes`] and [`Ignore`] leave out, with owners and devices
 //!   that [`Metadata`] says, or only what changed.
 //! - [`mtree`] is the language in which trees are described.
@@ -37,6 +38,7 @@ mod artifact;
 mod base;
 mod changeset;
 mod config;
+mod diff;
 mod edit;
 mod entry;
 mod epoch;
@@ -61,6 +63,10 @@ mod warning;
 pub use artifact::{Artifact, ArtifactConfig, ArtifactOptions};
 pub use base::{Base, Holder};
 pub use config::ConfigChanges;
+pub use diff::{
+    Aspect, Compared, Diff, DiffOptions, DiffSide, FieldChange, FileChange, FileKind, FileState, LayerChange,
+    PlacedLayer, Status, diff,
+};
 pub use edit::{
     AnnotationChanges, ConfigEdit, Dialect, Edit, Edited, LayerEdit, LayerRef, Rebase, Setting, edit_image,
 };

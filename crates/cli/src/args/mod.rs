@@ -6,6 +6,7 @@ mod check;
 mod content;
 mod copy;
 mod credentials;
+mod diff;
 mod edit;
 mod expand;
 mod index;
@@ -25,6 +26,7 @@ pub(crate) use content::{
 };
 pub(crate) use copy::{Copy, Link, Refused};
 pub(crate) use credentials::{Completions, Login, Logout};
+pub(crate) use diff::Diff;
 pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
@@ -34,7 +36,9 @@ pub(crate) use pack::{
 };
 pub(crate) use parts::{LayerFile, Part};
 pub(crate) use serve::Serve;
-pub(crate) use shared::{Durability, Format, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing};
+pub(crate) use shared::{
+    Durability, Format, LayerLimits, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing,
+};
 pub(crate) use unpack::Unpack;
 pub(crate) use upkeep::{Gc, Rm, Untag};
 pub(crate) use values::{ForHost, pair};
@@ -93,6 +97,8 @@ pub enum Command {
     Ls(Ls),
     /// Tell what something is: kind, platforms, sizes, config, annotations
     Inspect(Inspect),
+    /// Tell what changed from one image to another: fields, layers and files
+    Diff(Box<Diff>),
     /// Print the digest of something, alone on a line
     #[command(visible_alias = "digest")]
     Resolve(Resolve),

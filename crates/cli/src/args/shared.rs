@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::values::{ForHost, at_least_one};
+use super::values::{ForHost, at_least_one, size};
 
 /// How much is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -114,6 +114,24 @@ pub(crate) struct Concurrency {
     /// Transfers under way at once
     #[arg(long, value_name = "N", default_value = "6", value_parser = at_least_one)]
     pub(crate) concurrency: usize,
+}
+
+/// How much of layers is read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LayerLimits {
+    /// The most that all layers may unpack to, and all files with their holes
+    #[arg(long, value_name = "SIZE", default_value = "256GiB", value_parser = size)]
+    pub(crate) max_size: u64,
+    /// The most that a layer may unpack to for each of its bytes, beyond 64 MiB
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_ratio: u64,
+    /// The most files, folders and links in all layers
+    #[arg(long, value_name = "N", default_value_t = 4_000_000)]
+    pub(crate) max_entries: u64,
+    /// How deep the folders may be, up to 500
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = at_least_one)]
+    pub(crate) max_depth: usize,
 }
 
 /// How layouts are read.

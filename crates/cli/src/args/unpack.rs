@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use transship_spec::Platform;
 
-use super::shared::{Durability, Formatted, NetworkFlags, ProgressFlag, Reading, Verbosity};
-use super::values::{at_least_one, size};
+use super::shared::{Durability, Formatted, LayerLimits, NetworkFlags, ProgressFlag, Reading, Verbosity};
 
 /// `transship unpack`.
 #[derive(Debug, Args)]
@@ -37,18 +36,8 @@ pub struct Unpack {
     /// Whether to wait until all is on disk; none is faster, and a power cut may cost the result
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub(crate) durability: Durability,
-    /// The most that all layers may unpack to, and all files with their holes
-    #[arg(long, value_name = "SIZE", default_value = "256GiB", value_parser = size, help_heading = "Limits")]
-    pub(crate) max_size: u64,
-    /// The most that a layer may unpack to for each of its bytes, beyond 64 MiB
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
-    pub(crate) max_ratio: u64,
-    /// The most files, folders and links in all layers
-    #[arg(long, value_name = "N", default_value_t = 4_000_000, help_heading = "Limits")]
-    pub(crate) max_entries: u64,
-    /// How deep the folders may be, up to 500
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = at_least_one, help_heading = "Limits")]
-    pub(crate) max_depth: usize,
+    #[command(flatten)]
+    pub(crate) limits: LayerLimits,
     #[command(flatten)]
     pub(crate) formatted: Formatted,
     #[command(flatten)]

@@ -1,23 +1,18 @@
 //! `transship unpack`: the layers of an image become a tree of files.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
-use transship_copy::Select;
-use transship_copy::endpoint::{self, Ask};
-use transship_layout::Source;
-use transship_pack::{
-    NotSet, PlannedLayer, Rootfs, UnpackLimits, UnpackOptions, UnpackPlan, UnpackProgress, Unpacked,
-};
-use transship_spec::{Descriptor, Digest, MediaType};
+use transship_pack::{NotSet, PlannedLayer, Rootfs, UnpackOptions, UnpackPlan, Unpacked};
+use transship_spec::{Digest, MediaType};
 
+use super::layers::{Opened, Watched, limits};
 use crate::args::{self, Durability};
 use crate::content::Content;
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
 use crate::place::Place;
-use crate::progress::{Item, Progress};
 use crate::{local, show};
 
 /// `transship.unpack/v1`
@@ -88,19 +83,13 @@ fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
     context.interrupts.check()?;
     let metadata = metadata_file(args, rootfs.target());
     let options = UnpackOptions {
-        limits: UnpackLimits {
-            max_size: args.max_size,
-            max_ratio: args.max_ratio,
-            max_entries: args.max_entries,
-            max_depth: args.max_depth,
-            ..UnpackLimits::default()
-        },
+        limits: limits(&args.limits),
         durability: match args.durability {
             Durability::Full => transship_layout::Durability::Full,
             Durability::None => transship_layout::Durability::None,
         },
         metadata: metadata.clone(),
-        progress: Some(Arc::new(Watched::new(&context.progress, &plan))),
+        progress: Some(Arc::new(Watched::new(&context.progress, Some(plan.stored_size())))),
     };
     let done = transship_pack::unpack(opened.source(), &plan, rootfs, &options)?;
     let text = format!(
@@ -129,32 +118,6 @@ fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
         warnings,
     });
     tell(&report, context)
-}
-
-/// Where content is read from, with what it needs to live.
-enum Opened<'a> {
-    Local(&'a dyn Source),
-    Registry(Box<endpoint::Blocking>),
-}
-
-impl<'a> Opened<'a> {
-    fn of(content: &'a Content) -> Result<Self, Failure> {
-        Ok(match content {
-            Content::Local { stock, .. } => Self::Local(stock.source()),
-            Content::Registry { network, repository, .. } => {
-                let endpoint = endpoint::registry(repository.clone());
-                let (runtime, ask) = (network.runtime.handle()?, Ask::default());
-                Self::Registry(Box::new(endpoint::blocking(endpoint, runtime, Select::All, ask)))
-            }
-        })
-    }
-
-    fn source(&self) -> &dyn Source {
-        match self {
-            Self::Local(source) => *source,
-            Self::Registry(source) => &**source,
-        }
-    }
 }
 
 fn planned(args: &args::Unpack, place: &Place, plan: &UnpackPlan) -> Report {
@@ -244,39 +207,4 @@ fn warnings(done: &Unpacked, directory: &Path, metadata: Option<&Path>) -> Vec<S
     };
     warnings.push(format!("{} could not be set, first of {first}; {remedy}", sorts.join(", ")));
     warnings
-}
-
-/// Tells of unpacking while it goes on: a bar for each layer.
-#[derive(Debug)]
-struct Watched {
-    progress: Progress,
-    current: Mutex<String>,
-}
-
-impl Watched {
-    fn new(progress: &Progress, plan: &UnpackPlan) -> Self {
-        progress.begin(Some(plan.stored_size()));
-        Self { progress: progress.clone(), current: Mutex::default() }
-    }
-
-    fn current(&self) -> std::sync::MutexGuard<'_, String> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl UnpackProgress for Watched {
-    fn layer_started(&self, layer: &Descriptor) {
-        let key = layer.digest.to_string();
-        let name = format!("layer {}", layer.digest.short());
-        self.progress.started(Item { key: &key, name: &name, size: Some(layer.size) });
-        *self.current() = key;
-    }
-
-    fn advanced(&self, bytes: u64) {
-        self.progress.advanced(&self.current(), bytes);
-    }
-
-    fn layer_finished(&self, _layer: &Descriptor) {
-        self.progress.finished(&self.current());
-    }
 }

@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "inspect",
     "resolve",
     "copy",
+    "diff",
     "unpack",
     "edit",
     "index create",

@@ -18,6 +18,7 @@ const COMMANDS: &[&str] = &[
     "copy",
     "ls",
     "inspect",
+    "diff",
     "resolve",
     "tag",
     "untag",

@@ -6,6 +6,7 @@ mod archives;
 mod bad_input;
 mod check;
 mod copy;
+mod diff;
 mod edit;
 mod examples;
 mod gc;

@@ -17,34 +17,15 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use super::UnpackLimits;
 use super::attributes::{Attributes, Made, Unset, clear_xattrs};
+use super::layers::{Layers, Plain, Problem};
 use super::ledger::{Full, Ledger, MAX_RECORDS, Noted};
-use super::names::{self, Meaning, Refused};
+use super::names::{self, Meaning};
 use super::remove;
 use super::tree::{Tree, Unreached};
-use crate::tarball::read::{Entry, EntryKind, Fault, Reader};
+use crate::tarball::read::{Entry, EntryKind, Reader};
 
 const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Why an entry cannot be applied.
-#[derive(Debug)]
-pub(super) enum Problem {
-    System(Errno),
-    Write(std::io::Error),
-    Unsafe(&'static str),
-    Limit {
-        what: &'static str,
-        limit: u64,
-    },
-    /// The tar is at fault, and not this entry.
-    Tar(Fault),
-}
-
-impl From<Errno> for Problem {
-    fn from(error: Errno) -> Self {
-        Self::System(error)
-    }
-}
 
 impl From<Unreached> for Problem {
     fn from(why: Unreached) -> Self {
@@ -52,15 +33,6 @@ impl From<Unreached> for Problem {
             Unreached::System(error) => Self::System(error),
             Unreached::Unsafe(reason) => Self::Unsafe(reason),
             Unreached::TooDeep(limit) => Self::Limit { what: "the depth of a path", limit },
-        }
-    }
-}
-
-impl From<Refused> for Problem {
-    fn from(why: Refused) -> Self {
-        match why {
-            Refused::Unsafe(reason) => Self::Unsafe(reason),
-            Refused::TooLong { what, limit } => Self::Limit { what, limit },
         }
     }
 }
@@ -96,13 +68,9 @@ pub(super) struct Apply<'a> {
     upper: Option<HashSet<u64>>,
 }
 
-impl<'a> Apply<'a> {
-    pub(super) fn new(tree: Tree, ledger: Ledger, limits: &'a UnpackLimits) -> Self {
-        Self { tree, ledger, tally: Tally::default(), limits, upper: None }
-    }
-
+impl Layers for Apply<'_> {
     /// The layer is over: what it has is what lower layers have, for the next.
-    pub(super) fn end_layer(&mut self) -> Result<(), Problem> {
+    fn end_layer(&mut self) -> Result<(), Problem> {
         self.tree.leave_to(0)?;
         self.note_left()?;
         self.upper = Some(HashSet::new());
@@ -110,12 +78,7 @@ impl<'a> Apply<'a> {
     }
 
     /// Applies the entry of a path; content comes from `reader`.
-    pub(super) fn entry(
-        &mut self,
-        path: &[u8],
-        entry: Entry,
-        reader: &mut Reader<impl BufRead>,
-    ) -> Result<(), Problem> {
+    fn entry(&mut self, path: &[u8], entry: Entry, reader: &mut Reader<&mut Plain>) -> Result<(), Problem> {
         self.tally.entries += 1;
         if self.tally.entries > self.limits.max_entries {
             let limit = self.limits.max_entries;
@@ -129,6 +92,12 @@ impl<'a> Apply<'a> {
             Meaning::Node(parents, name) => self.node(&parents, name, entry, reader)?,
         }
         self.note_left()
+    }
+}
+
+impl<'a> Apply<'a> {
+    pub(super) fn new(tree: Tree, ledger: Ledger, limits: &'a UnpackLimits) -> Self {
+        Self { tree, ledger, tally: Tally::default(), limits, upper: None }
     }
 
     fn attributes(&mut self, entry: &mut Entry) -> Attributes {

@@ -21,17 +21,17 @@ const MAX_XATTR_NAMES: usize = 64 << 10;
 
 /// What an entry says of a file beside its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attributes {
-    pub(super) mode: u32,
-    pub(super) uid: u32,
-    pub(super) gid: u32,
-    pub(super) mtime: Time,
-    pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+pub(crate) struct Attributes {
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mtime: Time,
+    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Attributes {
     /// Those of an entry, and how many extended attributes were left out since they belong to another host (IMG-115).
-    pub(super) fn of(entry: &mut Entry) -> (Self, u64) {
+    pub(crate) fn of(entry: &mut Entry) -> (Self, u64) {
         let mut xattrs = std::mem::take(&mut entry.xattrs);
         let all = xattrs.len();
         xattrs.retain(|(name, _)| !is_of_host(name));
@@ -41,7 +41,7 @@ impl Attributes {
     }
 
     /// Those of a folder that no entry describes.
-    pub(super) fn of_unnamed_folder() -> Self {
+    pub(crate) fn of_unnamed_folder() -> Self {
         Self { mode: 0o755, uid: 0, gid: 0, mtime: Time::default(), xattrs: Vec::new() }
     }
 }

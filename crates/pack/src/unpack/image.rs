@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use transship_layout::{Source, read_document};
-use transship_spec::{Descriptor, Digest, ImageConfig, Manifest, Platform};
+use transship_spec::{Descriptor, Digest, Document, ImageConfig, Platform};
 
 use crate::Error;
 use crate::base::choose;
@@ -43,7 +43,11 @@ impl UnpackPlan {
     /// [`Error::Image`] for what is no image or not whole, [`Error::Platform`], [`Error::Unsupported`] for layers that are no
     /// tar and diff IDs that cannot be verified, [`Error::Layout`], [`Error::Spec`].
     pub fn read(source: &dyn Source, image: &Descriptor, platform: Option<&Platform>) -> Result<Self, Error> {
-        let (digest, manifest) = manifest(source, image, platform)?;
+        let document = document(source, image, platform)?;
+        let digest = document.digest().clone();
+        let Some(manifest) = document.as_manifest().cloned() else {
+            return Err(Error::Image(format!("{digest} is neither a manifest nor an index")));
+        };
         if !manifest.config.media_type.is_image_config() {
             let kind = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
             return Err(Error::Image(format!("{digest} is an artifact of type {kind}")));
@@ -80,7 +84,11 @@ impl PlannedLayer {
     }
 }
 
-fn planned(descriptor: Descriptor, diff_id: Digest) -> Result<PlannedLayer, Error> {
+/// A layer that can be read.
+///
+/// # Errors
+/// [`Error::Unsupported`] for what is no tar, and for what cannot be verified.
+pub(crate) fn planned(descriptor: Descriptor, diff_id: Digest) -> Result<PlannedLayer, Error> {
     if !descriptor.media_type.is_layer() {
         return Err(Error::Unsupported(format!(
             "the layer {} of type {}",
@@ -95,26 +103,23 @@ fn planned(descriptor: Descriptor, diff_id: Digest) -> Result<PlannedLayer, Erro
     Ok(PlannedLayer { descriptor, diff_id })
 }
 
-fn manifest(
+/// What is no index: the document itself, or the member for a platform.
+pub(crate) fn document(
     source: &dyn Source,
     image: &Descriptor,
     platform: Option<&Platform>,
-) -> Result<(Digest, Manifest), Error> {
+) -> Result<Document, Error> {
     let mut descriptor = image.clone();
     for _ in 0..MAX_DEPTH {
         let document = read_document(source, &descriptor)?;
-        if let Some(manifest) = document.as_manifest() {
-            return Ok((descriptor.digest, manifest.clone()));
-        }
-        let Some(index) = document.as_index() else {
-            return Err(Error::Image(format!("{} is neither a manifest nor an index", descriptor.digest)));
-        };
+        let Some(index) = document.as_index() else { return Ok(document) };
         descriptor = choose(&index.manifests, platform)?.clone();
     }
     Err(Error::Image(format!("its indexes lie more than {MAX_DEPTH} deep in each other")))
 }
 
-fn config(source: &dyn Source, config: &Descriptor) -> Result<Vec<u8>, Error> {
+/// The bytes of a config.
+pub(crate) fn config(source: &dyn Source, config: &Descriptor) -> Result<Vec<u8>, Error> {
     if config.size > MAX_CONFIG {
         let what = "the size of a config in bytes";
         return Err(transship_spec::Error::Limit { what, limit: MAX_CONFIG }.into());

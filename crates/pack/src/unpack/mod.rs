@@ -17,6 +17,7 @@
 mod apply;
 mod attributes;
 mod image;
+mod layers;
 mod ledger;
 mod metadata;
 pub(crate) mod names;
@@ -29,21 +30,21 @@ use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::scope;
 
 use transship_layout::{Durability, Source};
 use transship_spec::{Descriptor, Digest, Platform};
 
 use crate::error::Error;
-use crate::tarball::read::{Fault, Reader};
 use crate::warning::Warning;
-use apply::{Apply, Problem, Tally};
+use apply::{Apply, Tally};
+pub(crate) use attributes::Attributes;
 use attributes::Us;
 pub use image::{PlannedLayer, UnpackPlan};
+pub(crate) use image::{config, document, planned};
+pub(crate) use layers::{Layers, Plain, Problem, Work, located, read_layers};
 use ledger::Ledger;
 pub use ledger::NotSet;
 pub use rootfs::Rootfs;
-use stream::{Plain, Work};
 use tree::Tree;
 
 /// How an image is unpacked. The default is durable, within [`UnpackLimits::default`], without a metadata file.
@@ -88,6 +89,13 @@ impl Default for UnpackLimits {
 }
 
 const MAX_DEPTH: usize = 500;
+
+impl UnpackLimits {
+    /// The same, with the depth that can be.
+    pub(crate) fn possible(self) -> Self {
+        Self { max_depth: self.max_depth.min(MAX_DEPTH), ..self }
+    }
+}
 
 /// Is told how far unpacking is. Every method does nothing unless it is written anew; each is called on a thread that has
 /// other work to do, so that none should take long.
@@ -160,22 +168,14 @@ pub fn unpack(
     rootfs: Rootfs,
     options: &UnpackOptions,
 ) -> Result<Unpacked, Error> {
-    let limits = UnpackLimits { max_depth: options.limits.max_depth.min(MAX_DEPTH), ..options.limits };
-    let progress = options.listener();
+    let limits = options.limits.possible();
+    let progress = listener(options.progress.as_ref());
     let work = Work { source, layers: &plan.layers, limits: &limits, progress };
     let (root, umask) = rootfs.open()?;
     let us = Us { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), umask };
     let ledger = Ledger::new(options.metadata.is_some(), us.is_root());
     let mut apply = Apply::new(Tree::new(root, us, limits.max_depth), ledger, &limits);
-    let mut warnings = Vec::new();
-    scope(|scope| {
-        let (plain, threads) = stream::start(scope, work)?;
-        let applied = layers(plan, plain, &mut apply, &mut warnings);
-        for thread in threads {
-            thread.join().map_err(|_| Error::Thread)?;
-        }
-        applied
-    })?;
+    let mut warnings = read_layers(work, &mut apply)?;
     let Apply { tree, mut ledger, tally, .. } = apply;
     let keys = tree.keys().clone();
     let (_root, left) = tree.close().map_err(|error| Error::tree(&rootfs.path(), error))?;
@@ -229,80 +229,12 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Applies all layers.
-fn layers(
-    plan: &UnpackPlan,
-    mut plain: Plain,
-    apply: &mut Apply<'_>,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), Error> {
-    for layer in &plan.layers {
-        let digest = &layer.descriptor.digest;
-        let applied = one_layer(digest, &mut plain, apply);
-        match applied {
-            Ok(found) => {
-                plain.finish_layer()?;
-                warnings.extend(found);
-            }
-            // A layer that is not what it should be is the cause of whatever is wrong in it.
-            Err(error @ Error::Layer { .. }) => return Err(plain.finish_layer().err().unwrap_or(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn one_layer(digest: &Digest, plain: &mut Plain, apply: &mut Apply<'_>) -> Result<Vec<Warning>, Error> {
-    let at = |path: &[u8], problem| located(digest, path, problem);
-    let mut reader = Reader::new(plain);
-    while let Some(mut entry) = reader.next().map_err(|fault| at(b"", Problem::Tar(fault)))? {
-        let path = std::mem::take(&mut entry.path);
-        apply.entry(&path, entry, &mut reader).map_err(|problem| at(&path, problem))?;
-    }
-    apply.end_layer().map_err(|problem| at(b"", problem))?;
-    let lacks_end_mark = reader.lacks_end_mark();
-    let bytes = reader.drain().map_err(|fault| at(b"", Problem::Tar(fault)))?;
-    let path = PathBuf::from(digest.to_string());
-    let after = (bytes > 0).then_some(Warning::AfterEnd { path, bytes });
-    let end = lacks_end_mark.then(|| Warning::NoEndMark(digest.clone()));
-    Ok(after.into_iter().chain(end).collect())
-}
-
-/// What a problem means, where it is known in which layer and entry it was met.
-fn located(layer: &Digest, path: &[u8], problem: Problem) -> Error {
-    use std::os::unix::ffi::OsStrExt as _;
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let entry = |reason: &str| Error::Entry {
-        layer: layer.clone(),
-        path: path.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let broken = |reason: String| Error::Layer { digest: layer.clone(), reason };
-    match problem {
-        Problem::System(error) => Error::tree(path, error),
-        Problem::Write(error) => Error::tree(path, error),
-        Problem::Unsafe(reason) => entry(reason),
-        Problem::Limit { what, limit } => Error::Limit { path: path.to_owned(), what, limit },
-        Problem::Tar(Fault::Invalid(reason)) => broken(reason),
-        Problem::Tar(Fault::Truncated { offset, missing }) => {
-            broken(format!("it ends early, after {offset} bytes: {missing}"))
-        }
-        Problem::Tar(Fault::Limit { what, limit }) => {
-            Error::Limit { path: PathBuf::from(layer.to_string()), what, limit }
-        }
-        Problem::Tar(Fault::Unsupported(what)) => Error::Unsupported(format!("{what} in layer {layer}")),
-        Problem::Tar(Fault::Read(error)) => Error::Write(error),
-    }
-}
-
-impl UnpackOptions {
-    /// Who is told, or one who does not listen.
-    fn listener(&self) -> &dyn UnpackProgress {
-        #[derive(Debug)]
-        struct Deaf;
-        impl UnpackProgress for Deaf {}
-        self.progress.as_deref().unwrap_or(&Deaf)
-    }
+/// Who is told, or one who does not listen.
+pub(crate) fn listener(progress: Option<&Arc<dyn UnpackProgress>>) -> &dyn UnpackProgress {
+    #[derive(Debug)]
+    struct Deaf;
+    impl UnpackProgress for Deaf {}
+    progress.map_or(&Deaf, |progress| &**progress)
 }
 
 impl Tally {

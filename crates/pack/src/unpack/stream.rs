@@ -35,15 +35,15 @@ enum Message {
 
 /// What the threads need to know.
 #[derive(Clone, Copy)]
-pub(super) struct Work<'a> {
-    pub(super) source: &'a dyn Source,
-    pub(super) layers: &'a [PlannedLayer],
-    pub(super) limits: &'a UnpackLimits,
-    pub(super) progress: &'a dyn UnpackProgress,
+pub(crate) struct Work<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) layers: &'a [PlannedLayer],
+    pub(crate) limits: &'a UnpackLimits,
+    pub(crate) progress: &'a dyn UnpackProgress,
 }
 
 /// The caller's end: what is at hand of the layer at hand.
-pub(super) struct Plain {
+pub(crate) struct Plain {
     ready: Receiver<Message>,
     back: Sender<Piece>,
     piece: Option<Piece>,

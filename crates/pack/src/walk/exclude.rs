@@ -94,6 +94,13 @@ impl Excludes {
             || self.fate(path, false) != Fate::In
     }
 
+    /// Whether a glob names a path or a folder that leads to it.
+    pub(crate) fn name_or_hold(&self, path: &[u8], is_folder: bool) -> bool {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.map(|(end, _)| &path[..end]).any(|folder| self.names(folder, true))
+            || self.names(path, is_folder)
+    }
+
     /// Whether a glob names it.
     fn names(&self, path: &[u8], is_folder: bool) -> bool {
         if self.any.is_empty() && self.folders.is_empty() {

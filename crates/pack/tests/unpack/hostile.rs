@@ -8,10 +8,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use transship_pack::UnpackLimits;
+use transship_pack::{DiffOptions, DiffSide, Status, UnpackLimits, diff};
 use transship_spec::{Kind, MediaType};
 
-use crate::support::{BLOCK, Stored, Tar, as_nobody, listing, nobodys, quick, unpack_stored};
+use crate::support::{BLOCK, Stored, Tar, as_nobody, image, listing, nobodys, quick, unpack_stored};
 
 /// What must come of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -333,15 +333,20 @@ fn lay(at: &Path) {
     symlink("outside", at.join("way-out")).unwrap();
 }
 
-/// Unpacks all of them; gives how many there were.
-fn try_all(at: &Path) -> usize {
-    lay(at);
+fn all(at: &Path) -> Vec<Case> {
     let root = at.to_str().unwrap().trim_start_matches('/');
     let mut cases = paths(&format!("/{root}"));
     cases.extend(hard_links(&format!("/{root}")));
     cases.extend(whiteouts());
     cases.extend(formats());
     cases.extend(bombs());
+    cases
+}
+
+/// Unpacks all of them; gives how many there were.
+fn try_all(at: &Path) -> usize {
+    lay(at);
+    let cases = all(at);
     let limits = UnpackLimits { max_entries: 2000, max_size: 1 << 40, ..UnpackLimits::default() };
     let options = transship_pack::UnpackOptions { limits, ..quick() };
     let count = cases.len();
@@ -378,6 +383,30 @@ fn no_tar_touches_anything_outside_the_tree_of_nobody() {
     match nobodys() {
         Some(own) => assert!(try_all(&own) >= 80),
         None => as_nobody("hostile::no_tar_touches_anything_outside_the_tree_of_nobody"),
+    }
+}
+
+#[test]
+fn a_comparison_of_them_ends_as_unpacking_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (none, nothing) = image(&folder.path().join("none"), &[]);
+    let limits = UnpackLimits { max_entries: 2000, max_size: 1 << 40, ..UnpackLimits::default() };
+    let options = DiffOptions { limits, ..DiffOptions::default() };
+    for Case { name, layers, outcome } in all(folder.path()) {
+        let at = folder.path().join("layout");
+        let (layout, descriptor) = image(&at, &layers);
+        let left = DiffSide { source: &none, image: &nothing };
+        let right = DiffSide { source: &layout, image: &descriptor };
+        let done = diff(left, right, &options);
+        let found = match &done {
+            // The root is on both sides.
+            Ok(diff) => Holds(
+                1 + diff.files.iter().flatten().filter(|change| change.status() == Status::Added).count(),
+            ),
+            Err(error) => Fails(error.kind()),
+        };
+        assert_eq!(found, outcome, "{name}: {done:?}");
+        fs::remove_dir_all(at).unwrap();
     }
 }
 
