@@ -17,6 +17,7 @@ pub mod check;
 pub mod decode;
 pub mod docker_config;
 pub mod document;
+pub mod encode;
 pub mod index;
 pub mod json;
 pub mod layer;

@@ -10,6 +10,7 @@ pub const TARGETS: &[Target] = &[
     ("decode", crate::decode::run),
     ("docker_config", crate::docker_config::run),
     ("document", crate::document::run),
+    ("encode", crate::encode::run),
     ("index", crate::index::run),
     ("json", crate::json::run),
     ("layer", crate::layer::run),

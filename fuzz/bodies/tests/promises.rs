@@ -126,6 +126,7 @@ promises! {
     what_is_decoded_does_not_depend_on_how_it_came: decode;
     a_credential_that_is_saved_is_found_and_others_stay: docker_config;
     a_document_is_its_bytes: document;
+    what_is_compressed_comes_out_again_and_does_not_depend_on_threads: encode;
     a_change_of_an_index_leaves_all_else_as_it_was: index;
     json_is_taken_apart_where_others_take_it: json;
     a_check_of_a_layer_does_not_depend_on_how_it_came: layer;
