@@ -15,6 +15,7 @@ const PROGRAMS: needs::Programs = &[
     ("gzip", "gzip"),
     ("zstd", "zstd"),
     ("podman", "podman"),
+    ("busybox", "busybox-static"),
     ("mkfs.xfs", "xfsprogs"),
     ("mkfs.btrfs", "btrfs-progs"),
 ];

@@ -22,6 +22,8 @@ mod pack;
 mod peers;
 mod real;
 mod registries;
+mod reproducible;
+mod runs;
 mod scripted;
 mod serve;
 mod signals;
