@@ -169,7 +169,7 @@ pub(crate) struct LayerFlags {
 
 /// `LAYER=INPUT`.
 fn replacement(text: &str) -> Result<(LayerRef, PathBuf), String> {
-    let (layer, input) = pair(text)?;
+    let (layer, input) = text.split_once('=').ok_or("it is not LAYER=INPUT")?;
     let layer = layer.parse().map_err(|error: transship_pack::Error| error.to_string())?;
     if input.is_empty() { Err("nothing follows the =".to_owned()) } else { Ok((layer, input.into())) }
 }

@@ -162,6 +162,7 @@ fn what_cannot_be_done_is_told_with_what_can() {
     for (code, flags, words) in [
         (3, &["--drop-layer", "2"][..], "there is no layer 2; sha256:"),
         (2, &["--drop-layer", "first"], "its position, the first is 0, or its digest"),
+        (2, &["--replace-layer", "0"], "it is not LAYER=INPUT"),
         (2, &["--env", "A"], "NAME=VALUE"),
         (2, &["--healthcheck", "NONE"], "it takes a JSON object"),
         (2, &["--created", "now"], "it takes a date"),

@@ -100,7 +100,8 @@ pub enum Setting {
 pub struct ConfigEdit {
     /// Settings to take away.
     pub clear: BTreeSet<Setting>,
-    /// An image config, whole or in part, whose fields take the place of those that are there: the content of a JSON file.
+    /// An image config, whole or in part, whose fields take the place of those that are there, also within `config`: the
+    /// content of a JSON file.
     pub file: Option<Vec<u8>>,
     /// Variables to take away, by name. One that is not there is no error, and so with the others.
     pub unset_env: Vec<String>,
@@ -163,7 +164,9 @@ impl ConfigEdit {
     pub(super) fn apply(&self, config: &mut ImageConfig) -> Result<(), Error> {
         self.clear(config);
         if let Some(file) = &self.file {
+            let before = config.config.take();
             overlay(config, file)?;
+            config.config = merged(before, config.config.take());
         }
         if let Some(run) = &mut config.config {
             self.unset(run);
@@ -211,6 +214,30 @@ impl ConfigEdit {
         let gone: Vec<String> = self.unset_ports.iter().map(full).collect();
         run.exposed_ports.retain(|port| !gone.contains(&full(port)));
     }
+}
+
+/// How an image is run, where a file says only what it says.
+fn merged(before: Option<RuntimeConfig>, file: Option<RuntimeConfig>) -> Option<RuntimeConfig> {
+    let (Some(mut run), Some(file)) = (before.clone(), file.clone()) else { return file.or(before) };
+    run.user = file.user.or(run.user);
+    run.entrypoint = file.entrypoint.or(run.entrypoint);
+    run.cmd = file.cmd.or(run.cmd);
+    run.working_dir = file.working_dir.or(run.working_dir);
+    run.stop_signal = file.stop_signal.or(run.stop_signal);
+    for (list, told) in [
+        (&mut run.env, file.env),
+        (&mut run.exposed_ports, file.exposed_ports),
+        (&mut run.volumes, file.volumes),
+    ] {
+        if !told.is_empty() {
+            *list = told;
+        }
+    }
+    if !file.labels.is_empty() {
+        run.labels = file.labels;
+    }
+    run.extra.extend(file.extra);
+    Some(run)
 }
 
 fn clear(setting: Setting, run: &mut RuntimeConfig) {

@@ -180,6 +180,18 @@ fn everything_can_be_taken_away_again() {
 }
 
 #[test]
+fn a_file_of_config_says_only_what_it_says() {
+    let place = place();
+    let file = br#"{"config":{"Cmd":["f"],"Env":["X=1"],"Shell":["/s"]},"new":1,"author":"f"}"#.to_vec();
+    place.edit("v1", &config(ConfigEdit { file: Some(file), ..ConfigEdit::default() })).unwrap();
+    let said = ImageConfig::parse(place.config("v1").as_bytes()).unwrap();
+    let run = said.config.unwrap();
+    assert_eq!((run.cmd, run.env, run.labels.len()), (Some(texts(&["f"])), texts(&["X=1"]), 2));
+    assert!(run.extra.contains_key("Healthcheck") && run.extra.contains_key("Shell"));
+    assert!(said.extra.contains_key("new") && said.extra.contains_key("mood"));
+}
+
+#[test]
 fn a_platform_is_changed_in_the_config_and_in_the_index() {
     let place = Place::new();
     fixtures::multi_platform(&place.layout, "multi", 1);
@@ -299,6 +311,7 @@ fn values_that_make_no_sense_are_refused_before_anything_is_read() {
     let refused = [
         config(ConfigEdit { created: Some("yesterday".to_owned()), ..ConfigEdit::default() }),
         config(ConfigEdit { healthcheck: Some("[]".to_owned()), ..ConfigEdit::default() }),
+        config(ConfigEdit { healthcheck: Some(r#"{"Test":3}"#.to_owned()), ..ConfigEdit::default() }),
         config(ConfigEdit { history: texts(&["x"]), ..ConfigEdit::default() }),
         config(ConfigEdit { history: texts(&[r#"{"created":3}"#]), ..ConfigEdit::default() }),
         config(ConfigEdit {
