@@ -17,7 +17,7 @@ use crate::endpoint::{Offer, Place, Planned, Role, Session};
 use crate::events::Placed;
 use crate::graph::{Node, NodeId, State};
 use crate::plan::{Options, Plan};
-use crate::report::{Failure, LeftOut, Moved, Report, RootReport, Status, Why};
+use crate::report::{Failure, Moved, Report, RootReport, Status, Why};
 use crate::survey::{Root, Survey, intent, read_from};
 use crate::{Error, Result};
 
@@ -175,7 +175,7 @@ impl Run {
         let (spot, session) = (root.to, self.session(root.to)?);
         let is_local = self.survey.destination(spot).is_local();
         let role = intent::role(root, descriptor, is_local);
-        if root.is_there && !is_local {
+        if root.is_there && !is_local && self.node(spot, id).state.is_present() {
             self.place(spot, id).await?;
             return Ok(Status::Present);
         }
@@ -270,12 +270,18 @@ impl Run {
     async fn put_document(&self, spot: usize, id: NodeId, role: &Role) -> Outcome {
         let session = self.session(spot)?;
         let document = self.document(spot, id).await.map_err(Arc::new)?;
-        let mut put = session.put_document(&document, role).await;
-        if put.as_ref().is_err_and(Error::is_missing_child) {
-            // The registry said that it had what it does not have (row 50).
-            self.put_again(spot, id).await?;
-            put = session.put_document(&document, role).await;
-        }
+        let put = match session.put_document(&document, role).await {
+            Err(cause) if cause.is_missing_child() && self.node(spot, id).left_out > 0 => {
+                let place = self.survey.destination(spot).place().clone();
+                Err(Error::Sparse { place, digest: document.digest().clone(), cause: Box::new(cause) })
+            }
+            Err(error) if error.is_missing_child() => {
+                // The registry said that it had what it does not have (row 50).
+                self.put_again(spot, id).await?;
+                session.put_document(&document, role).await
+            }
+            put => put,
+        };
         put.map_err(Arc::new)?;
         let node = self.node(spot, id);
         let is_local = self.survey.destination(spot).is_local();
@@ -421,6 +427,8 @@ impl Run {
             why: root.why.clone(),
             status: *outcome.as_ref().unwrap_or(&Status::Failed),
             failure: outcome.as_ref().err().map(Failure::of),
+            part: root.part.clone(),
+            descriptor: root.descriptor.clone(),
         }
     }
 
@@ -434,7 +442,7 @@ impl Run {
             .enumerate()
             .map(|(id, root)| self.root_report(root, outcomes.get(&id).unwrap_or(&unknown)))
             .collect();
-        let mut left_out = LeftOut { signatures: self.survey.behind, ..LeftOut::default() };
+        let mut left_out = self.survey.left_out();
         for node in self.survey.spots.iter().flat_map(|spot| &spot.graph.nodes) {
             if matches!(node.state, State::LeftOut) {
                 left_out.nondistributable.add(node.descriptor.size);

@@ -125,6 +125,16 @@ pub enum Error {
         /// Those that there are.
         available: String,
     },
+    /// A registry does not take an index without all of its members (IMG-85).
+    #[error("{place} does not take the index {digest} without all of its images: {cause}")]
+    Sparse {
+        /// The destination.
+        place: Place,
+        /// The index.
+        digest: Digest,
+        /// The refusal.
+        cause: Box<Error>,
+    },
     /// What a referrer refers to was not copied, so neither was the referrer.
     #[error("what it refers to was not copied")]
     Subject,
@@ -172,6 +182,7 @@ impl Error {
                 Kind::NotFound => Kind::Invalid,
                 kind => kind,
             },
+            Self::Sparse { .. } => Kind::Unsupported,
             Self::Limit { .. } => Kind::Limit,
             Self::Subject | Self::Stopped => Kind::Partial,
             Self::Worker(_) => Kind::Unexpected,
@@ -186,6 +197,11 @@ impl Error {
             Self::Registry(error) => error.remedy(),
             Self::Source { cause, .. } => cause.remedy(),
             Self::Shared(error) => error.remedy(),
+            Self::Sparse { .. } => {
+                let remedy =
+                    "copy all platforms, or make a new index of some with --platform and --subset rewrite";
+                Some(remedy.to_owned())
+            }
             _ => None,
         }
     }

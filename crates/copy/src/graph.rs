@@ -77,8 +77,13 @@ pub(crate) struct Node {
     pub(crate) is_listed: bool,
     /// What it needs, where it was read.
     pub(crate) children: Vec<NodeId>,
-    /// The bytes of a document that would have to be asked for again.
+    /// The bytes of a document that would have to be asked for again, or that only we have.
     pub(crate) bytes: Option<Bytes>,
+    /// Of an index the platforms whose images are copied, as an entry declares them: if not all, or if what is there may
+    /// be less.
+    pub(crate) kept: Option<Arc<str>>,
+    /// How many members of it are not copied.
+    pub(crate) left_out: usize,
 }
 
 /// Everything that one destination is to hold.
@@ -131,6 +136,8 @@ impl Graph {
             is_listed: false,
             children: Vec::new(),
             bytes: None,
+            kept: None,
+            left_out: 0,
         });
         Some((id, true))
     }

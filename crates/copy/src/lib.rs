@@ -51,6 +51,6 @@ mod transfer;
 pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use events::{Events, Placed};
-pub use plan::{Options, Plan, PlannedRoot, Referrers, Summary, Totals, plan};
-pub use report::{Failure, LeftOut, Moved, Report, RootReport, Status, Tally, Why};
+pub use plan::{Options, Plan, PlannedRoot, Referrers, Subset, Summary, Totals, plan};
+pub use report::{Failure, LeftOut, Moved, Part, Report, RootReport, Status, Tally, Why};
 pub use select::{Destination, Request, Select, Selection, Source, requests};

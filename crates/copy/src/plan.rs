@@ -11,7 +11,7 @@ use crate::engine;
 use crate::events::{Events, Quiet};
 use crate::graph::State;
 use crate::names::Name;
-use crate::report::{Failure, LeftOut, Report, Tally, Why};
+use crate::report::{Failure, LeftOut, Part, Report, Tally, Why};
 use crate::select::Request;
 use crate::survey::Survey;
 
@@ -28,6 +28,24 @@ pub enum Referrers {
     Types(Vec<MediaType>),
 }
 
+/// What of an index is copied, where it is not all. What is no index is copied as it is.
+///
+/// Of several platforms, attestations come along with the images that they speak of (IMG-83), and so do members without
+/// a platform. A platform that an index does not have is [`Error::NoPlatform`](crate::Error::NoPlatform).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subset {
+    /// The image for this platform instead of the index.
+    One(Platform),
+    /// The index as it is, with the images for these platforms alone (IMG-85). The entry of a layout or an archive
+    /// declares which, so that the others can be told from what was lost; a later copy fills the holes. A registry may
+    /// refuse it ([`Error::Sparse`](crate::Error::Sparse)); what one that does not refuse it holds of these platforms is
+    /// asked for, image by image, which a copy of all does not: a registry that has an index has all of it (DIST-62).
+    Sparse(Vec<Platform>),
+    /// A new index of the images for these platforms, otherwise as it was. What refers to the old index stays behind.
+    Rewrite(Vec<Platform>),
+}
+
 /// How to copy.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -37,8 +55,8 @@ pub struct Options {
     pub referrers: Referrers,
     /// Whether digest tags of cosign and its like come along: yes.
     pub digest_tags: bool,
-    /// Copy only the image for this platform out of an index.
-    pub platform: Option<Platform>,
+    /// What of each index that was asked for is copied: all.
+    pub subset: Option<Subset>,
     /// Copy layers that may not be distributed (IMG-150): no.
     pub nondistributable: bool,
     /// What blobs of a layout have in common with those of the layout that they come from: blocks, where the file system
@@ -56,7 +74,7 @@ impl Default for Options {
             concurrency: 6,
             referrers: Referrers::All,
             digest_tags: true,
-            platform: None,
+            subset: None,
             nondistributable: false,
             link: Link::default(),
             fail_fast: false,
@@ -157,6 +175,9 @@ pub struct PlannedRoot {
     /// Why it cannot be copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What of an index it is, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
 
 impl Plan {
@@ -165,7 +186,7 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         let survey = &self.survey;
         let (mut missing, mut present) = (Totals::default(), Totals::default());
-        let mut left_out = LeftOut { signatures: survey.behind, ..LeftOut::default() };
+        let mut left_out = survey.left_out();
         for node in survey.spots.iter().flat_map(|spot| &spot.graph.nodes) {
             let totals = match &node.state {
                 State::Present => &mut present,
@@ -206,6 +227,7 @@ impl Plan {
                 why: root.why.clone(),
                 present: root.is_there && node.is_some_and(|(_, complete)| complete),
                 failure: root.failure.as_ref().or(broken).map(Failure::of),
+                part: root.part.clone(),
             }
         });
         planned.collect()

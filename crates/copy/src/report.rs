@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use transship_spec::{Digest, Kind};
+use transship_spec::{Descriptor, Digest, Kind};
 
 use crate::Error;
 use crate::events::Placed;
@@ -77,8 +77,24 @@ impl Moved {
 pub struct LeftOut {
     /// Layers that may not be distributed (IMG-150).
     pub nondistributable: Tally,
-    /// Signatures, referrers and attestations of indexes of which one platform was copied.
+    /// Signatures, referrers and attestations of indexes of which one platform was copied, or a new index was made.
     pub signatures: usize,
+    /// Members of indexes for platforms that were not asked for, or that the source does not have.
+    pub members: usize,
+}
+
+/// What of an index is copied, where it is not all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Part {
+    /// The platforms that are copied, as the index calls them.
+    pub platforms: Vec<String>,
+    /// How many members of the index are not copied, attestations among them.
+    pub left_out: usize,
+    /// The index of which a new one was made; none where it stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<Digest>,
 }
 
 /// What became of a root.
@@ -147,6 +163,12 @@ pub struct RootReport {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What of an index it is, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// What it is, with its media type and size.
+    #[serde(skip)]
+    pub descriptor: Option<Descriptor>,
 }
 
 /// What a copy did.

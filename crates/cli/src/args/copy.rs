@@ -34,9 +34,14 @@ pub struct Copy {
     /// Copy what FILE lists, one location a line; # begins a comment
     #[arg(long, value_name = "FILE", help_heading = "What to copy")]
     pub(crate) images: Option<PathBuf>,
-    /// Copy only the image for this platform out of an index
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]", help_heading = "What to copy")]
-    pub(crate) platform: Option<Platform>,
+    /// Copy only the image for this platform out of an index; for several, --subset says what becomes of the index
+    #[arg(long, value_name = "OS/ARCH[/VARIANT],…", value_delimiter = ',', help_heading = "What to copy")]
+    pub(crate) platform: Vec<Platform>,
+    /// Of an index copy the images for --platform, with their attestations: sparse keeps the index and its digest and
+    /// declares in a layout or archive what is there, which a later copy adds to, and many registries refuse; rewrite
+    /// makes a new index, which old signatures do not fit
+    #[arg(long, value_enum, value_name = "WAY", requires = "platform", help_heading = "What to copy")]
+    pub(crate) subset: Option<Way>,
     /// Which referrers (signatures, SBOMs …) come along: all, none, or artifact types
     #[arg(long, value_name = "all|none|TYPE,…", default_value = "all", help_heading = "What to copy")]
     pub(crate) referrers: String,
@@ -95,6 +100,13 @@ pub(crate) enum Link {
     Copy,
     Hard,
     Symlink,
+}
+
+/// What becomes of an index of which some platforms are copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    Sparse,
+    Rewrite,
 }
 
 /// What was typed after `push` or `pull`.

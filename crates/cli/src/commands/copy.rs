@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::json;
 use transship_copy::names::{Map, Naming, Pattern};
 use transship_copy::{
-    Destination, Endpoint, Options, Referrers, Report, Request, Select, Selection, Source, Status, Why,
+    Destination, Endpoint, Options, Referrers, Report, Select, Selection, Source, Status, Subset, Why,
     endpoint,
 };
 use transship_spec::{Kind, MediaType};
 
-use crate::args::{self, Link};
+use crate::args::{self, Link, Way};
 use crate::commands::archive::{Tar, is_stdout};
 use crate::commands::transfer::{self, Made, Runner, Watched};
 use crate::context::Context;
@@ -105,10 +105,9 @@ fn copy(
         Some(tar) => tar.destination(),
         None => destination(&dest, made.as_ref(), &runner)?,
     };
-    let (plan, requests) = runner.block_on(async {
+    let plan = runner.block_on(async {
         let requests = transship_copy::requests(&sources, &destination, &selection).await?;
-        let plan = transship_copy::plan(requests.clone(), &options).await;
-        Ok::<_, transship_copy::Error>((plan, requests))
+        Ok::<_, transship_copy::Error>(transship_copy::plan(requests, &options).await)
     })?;
     if args.dry_run {
         return dry_run(&plan, &dest, context);
@@ -132,7 +131,7 @@ fn copy(
     if let Some(tar) = &tar {
         tar.send()?;
     }
-    finish(args, &dest, &report, context, || descriptor_of(&requests, &runner))?;
+    finish(args, &dest, &report, context)?;
     transfer::summarize(&report, begun.elapsed(), context);
     if args.link == Link::Symlink && report.content.linked.count > 0 {
         let text = format!(
@@ -223,7 +222,7 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         concurrency: args.concurrency.concurrency,
         referrers,
         digest_tags: args.digest_tags,
-        platform: args.platform.clone(),
+        subset: subset(args)?,
         link: match args.link {
             Link::Hard => transship_layout::Link::Hard,
             Link::Copy => transship_layout::Link::Copy,
@@ -234,6 +233,22 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         events: Arc::new(Watched(context.progress.clone())),
         ..Options::default()
     })
+}
+
+/// Which platforms of an index are copied, and as what.
+fn subset(args: &args::Copy) -> Result<Option<Subset>, Failure> {
+    match (args.subset, args.platform.as_slice()) {
+        (_, []) => Ok(None),
+        (None, [one]) => Ok(Some(Subset::One(one.clone()))),
+        (Some(Way::Sparse), several) => Ok(Some(Subset::Sparse(several.to_vec()))),
+        (Some(Way::Rewrite), several) => Ok(Some(Subset::Rewrite(several.to_vec()))),
+        (None, _) => {
+            let remedy = "--subset sparse keeps it, with its digest and its signatures; --subset rewrite makes a new one, \
+                which every registry takes";
+            let text = "several platforms are an index, and it must be told what becomes of it";
+            Err(Failure::usage(text).hint(remedy))
+        }
+    }
 }
 
 fn selection(args: &args::Copy) -> Result<Selection, Failure> {
@@ -311,13 +326,7 @@ fn dry_run(plan: &transship_copy::Plan, dest: &Place, context: &Context) -> Resu
 }
 
 /// Prints the result, and writes the files that were asked for.
-fn finish(
-    args: &args::Copy,
-    dest: &Place,
-    report: &Report,
-    context: &Context,
-    descriptor: impl FnOnce() -> Result<transship_spec::Descriptor, Failure>,
-) -> Result<(), Failure> {
+fn finish(args: &args::Copy, dest: &Place, report: &Report, context: &Context) -> Result<(), Failure> {
     let asked: Vec<_> =
         report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed).collect();
     let lines: String = match asked.as_slice() {
@@ -336,7 +345,8 @@ fn finish(
             files::replace(path, lines.as_bytes())?;
         }
         if let Some(path) = &args.files.descriptor_file {
-            files::replace(path, &output::plain_json(&descriptor()?)?)?;
+            let descriptor = asked.first().and_then(|root| root.descriptor.as_ref());
+            files::replace(path, &output::plain_json(&descriptor)?)?;
         }
     }
     if is_stdout(dest) {
@@ -347,11 +357,6 @@ fn finish(
         return context.output.raw(&output::plain_json(report)?);
     }
     context.output.raw(lines.as_bytes())
-}
-
-fn descriptor_of(requests: &[Request], runner: &Runner) -> Result<transship_spec::Descriptor, Failure> {
-    let Some(request) = requests.first() else { return Err(Failure::usage("nothing was copied")) };
-    runner.block_on(async { request.from.resolve(&request.listed).await })
 }
 
 /// What the report means: failures are told one by one, and as a whole.

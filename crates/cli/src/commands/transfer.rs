@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use transship_copy::names::Name;
-use transship_copy::{Events, Placed, Report, RootReport, Status, Summary};
+use transship_copy::{Events, Part, Placed, Report, RootReport, Status, Summary};
 use transship_layout::{Layout, LayoutOptions};
 use transship_registry::{Client, Repository};
-use transship_spec::{Descriptor, Kind, Location, Reference};
+use transship_spec::{Descriptor, Digest, Kind, Location, Reference};
 
 use crate::args::NetworkFlags;
 use crate::context::Context;
@@ -291,12 +291,31 @@ pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
         );
         context.progress.warning(&text);
     }
+    for root in &report.roots {
+        if let (Some(part), Some(digest)) = (&root.part, &root.digest)
+            && root.status != Status::Failed
+        {
+            context.progress.note(&show::plain(&part_text(root, part, digest)));
+        }
+    }
     if report.left_out.signatures > 0 {
         let count =
             show::count(report.left_out.signatures, "signature or referrer", "signatures and referrers");
-        context
-            .progress
-            .warning(&format!("{count} of the whole index stayed behind, since one platform was copied"));
+        context.progress.warning(&format!(
+            "{count} of the whole index stayed behind, since only a part of it was copied"
+        ));
+    }
+}
+
+/// What of an index was copied, and what it was before.
+fn part_text(root: &RootReport, part: &Part, digest: &Digest) -> String {
+    let left_out = show::count(part.left_out, "manifest", "manifests");
+    let platforms = part.platforms.join(", ");
+    match &part.original {
+        Some(original) => {
+            format!("{original} became {digest}: {platforms} of {}, without {left_out}", root.source)
+        }
+        None => format!("{platforms} of {} alone: {left_out} of its index left out", root.source),
     }
 }
 
@@ -329,8 +348,10 @@ pub(super) fn plan_text(plan: &Summary) -> String {
             name => format!(" as {}", show::plain(&name.to_string())),
         };
         let failure = root.failure.as_ref().map(|failure| format!(": {}", show::plain(&failure.message)));
+        let part = root.part.as_ref().map(|part| format!(" ({})", show::plain(&part.platforms.join(", "))));
         let line =
             format!("{verb} {} to {}{name}", show::plain(&root.source), show::plain(&root.destination));
+        let line = line + &part.unwrap_or_default();
         text.push_str(&format!("{line}{}\n", failure.unwrap_or_default()));
     }
     let (blobs, manifests) = (plan.missing.blobs, plan.missing.manifests);

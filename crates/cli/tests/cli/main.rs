@@ -29,5 +29,6 @@ mod serve;
 mod signals;
 mod storage;
 mod streams;
+mod subsets;
 mod support;
 mod unpack;

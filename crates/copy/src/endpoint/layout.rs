@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use transship_layout::check::KEPT_PLATFORMS;
 use transship_layout::{Entry, IndexEdit, Layout, Link, Written};
 use transship_spec::{Descriptor, Digest, Document, referrers};
 
@@ -13,6 +14,7 @@ use super::local::Stock;
 use super::{Offer, Pending, Place, Planned, Role, Session, off_the_reactor};
 use crate::events::Placed;
 use crate::names::Name;
+use crate::survey::merged;
 use crate::{Error, Result, transfer};
 
 impl Stock for Layout {
@@ -205,12 +207,33 @@ pub(super) fn enter(index: &mut IndexEdit<'_>, roles: &[Role]) -> transship_layo
             Role::ByDigest(descriptor) => drop(index.add(descriptor)?),
             Role::Named(Name::Digest, descriptor) => drop(index.pin(descriptor)?),
             Role::Named(Name::Short(name), descriptor) => {
-                index.set(&transship_layout::Name::short(name)?, descriptor)?;
+                set(index, &transship_layout::Name::short(name)?, descriptor)?;
             }
             Role::Named(Name::Full(reference), descriptor) => {
-                index.set(&transship_layout::Name::full(reference), descriptor)?;
+                set(index, &transship_layout::Name::full(reference), descriptor)?;
             }
         }
     }
+    Ok(())
+}
+
+/// Gives a name to content. Of an index that had the name, the entry goes on to say which platforms are there: those that
+/// it said before, maybe of another copy that was faster, and those that came now.
+fn set(
+    index: &mut IndexEdit<'_>,
+    name: &transship_layout::Name,
+    descriptor: &Descriptor,
+) -> transship_layout::Result<()> {
+    let before = index.set(name, descriptor)?;
+    let Some(mut entry) = before.filter(|before| before.digest == descriptor.digest) else { return Ok(()) };
+    let there = entry.annotations.remove(KEPT_PLATFORMS);
+    let comes = descriptor.annotations.get(KEPT_PLATFORMS);
+    if there.as_ref() == comes {
+        return Ok(());
+    }
+    if let Some(both) = merged(there.as_deref(), comes.map(String::as_str)) {
+        entry.annotations.insert(KEPT_PLATFORMS.to_owned(), both);
+    }
+    index.set(name, &entry)?;
     Ok(())
 }

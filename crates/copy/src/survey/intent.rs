@@ -19,7 +19,7 @@ pub(crate) fn role(root: &Root, descriptor: &Descriptor, is_local: bool) -> Role
 
 /// Whether the destination names it already, so that its entry is not touched.
 pub(crate) fn keeps_its_name(root: &Root, role: &Role) -> bool {
-    root.is_there && matches!(role, Role::Named(name, _) if *name != Name::Digest)
+    root.is_there && !root.redeclares && matches!(role, Role::Named(name, _) if *name != Name::Digest)
 }
 
 impl Survey {

@@ -6,6 +6,7 @@
 
 pub(crate) mod intent;
 mod related;
+mod subset;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
@@ -13,17 +14,23 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use transship_spec::{Descriptor, Digest, platform};
+use transship_layout::check::KEPT_PLATFORMS;
+use transship_spec::{Descriptor, Digest};
 
 use crate::endpoint::{Ask, Endpoint, Listed, Place, QUESTIONS};
 use crate::graph::{Graph, NodeId};
 use crate::names::Name;
 use crate::plan::{Options, Referrers};
-use crate::report::Why;
+use crate::report::{LeftOut, Part, Why};
 use crate::select::Request;
 use crate::{Error, Result};
 
+pub(crate) use self::subset::merged;
+use self::subset::{Chosen, Resolved};
 pub(crate) use self::walk::read_from;
+
+/// Roots that are resolved before what was read of them is looked at.
+const BATCH: usize = 256;
 
 /// Something that is copied with all that it needs, and that is found by a name or through its subject.
 #[derive(Debug)]
@@ -42,7 +49,13 @@ pub(crate) struct Root {
     pub(crate) node: Option<NodeId>,
     /// Whether the destination has it under its name, or lists it.
     pub(crate) is_there: bool,
+    /// Whether the entry that names it there declares other platforms than it will have.
+    pub(crate) redeclares: bool,
     pub(crate) failure: Option<Arc<Error>>,
+    /// What of an index is copied, if not all.
+    pub(crate) part: Option<Part>,
+    /// The platforms to look at in an index, and its bytes, where they were read to find that out.
+    subset: Chosen,
 }
 
 /// A destination and what it is to hold.
@@ -67,6 +80,8 @@ pub(crate) struct Survey {
     /// What refers to indexes of which one platform is copied.
     pub(crate) behind: usize,
     options: Options,
+    /// Bytes of indexes that may still be kept for their parts.
+    room: usize,
     /// Referrers and digest tags that are roots already.
     taken: HashSet<(usize, Digest)>,
     names: HashSet<(usize, Name)>,
@@ -81,6 +96,7 @@ impl Survey {
             warnings: Vec::new(),
             behind: 0,
             options: options.clone(),
+            room: subset::ROOM,
             taken: HashSet::new(),
             names: HashSet::new(),
         };
@@ -128,7 +144,10 @@ impl Survey {
             descriptor: None,
             node: None,
             is_there: false,
+            redeclares: false,
             failure: None,
+            part: None,
+            subset: Chosen::default(),
         });
     }
 
@@ -142,65 +161,51 @@ impl Survey {
 
     /// Says what each root is, once; from here on only digests count (row 49).
     async fn resolve(&mut self, new: Range<usize>) {
-        let this = &*self;
-        let resolve = |id: usize| async move { (id, this.resolve_one(&this.roots[id]).await) };
-        let unknown = new.filter(|id| this.roots[*id].failure.is_none());
-        let resolved: Vec<_> = stream::iter(unknown).map(resolve).buffer_unordered(QUESTIONS).collect().await;
-        for (id, result) in resolved {
-            match result {
-                Ok((descriptor, behind)) => {
-                    if behind > 0 {
-                        let called = &self.roots[id].listed.called;
-                        let text =
-                            format!("{behind} signatures and the like of the index {called} stay behind");
-                        self.warnings.push(text);
-                        self.behind += behind;
-                    }
-                    let root = &mut self.roots[id];
-                    (root.descriptor, root.listed.descriptor) = (Some(descriptor), None);
+        let unknown: Vec<usize> = new.filter(|id| self.roots[*id].failure.is_none()).collect();
+        // Not all at once: of some the index is read.
+        for batch in unknown.chunks(BATCH) {
+            let this = &*self;
+            let resolve = |id: usize| async move { (id, this.resolve_one(&this.roots[id]).await) };
+            let batch = stream::iter(batch.iter().copied());
+            let resolved: Vec<_> = batch.map(resolve).buffer_unordered(QUESTIONS).collect().await;
+            for (id, result) in resolved {
+                if let Err(error) = result.and_then(|resolved| self.settle(id, resolved)) {
+                    self.roots[id].failure = Some(Arc::new(error));
                 }
-                Err(error) => self.roots[id].failure = Some(Arc::new(error)),
             }
         }
     }
 
-    async fn resolve_one(&self, root: &Root) -> Result<(Descriptor, usize)> {
+    async fn resolve_one(&self, root: &Root) -> Result<Resolved> {
         let source = self.source(root.from);
         let named = source.resolve(&root.listed).await?;
-        let (descriptor, behind) = match &self.options.platform {
-            Some(wanted) if root.why == Why::Asked && named.media_type.is_index() => {
-                self.member(source, &named, wanted).await?
-            }
-            _ => (named, 0),
-        };
-        match root.wanted.clone().filter(|wanted| *wanted != descriptor.digest) {
-            Some(wanted) => Err(Error::OtherDigest { wanted, found: descriptor.digest }),
-            None => Ok((descriptor, behind)),
+        let resolved = self.part_of(source, named, root.why == Why::Asked).await?;
+        match root.wanted.clone().filter(|wanted| *wanted != resolved.descriptor.digest) {
+            Some(wanted) => Err(Error::OtherDigest { wanted, found: resolved.descriptor.digest }),
+            None => Ok(resolved),
         }
     }
 
-    /// The member of an index for a platform, and how much that belongs to the index does not come with it.
-    async fn member(
-        &self,
-        source: &Arc<dyn Endpoint>,
-        descriptor: &Descriptor,
-        wanted: &transship_spec::Platform,
-    ) -> Result<(Descriptor, usize)> {
-        let document = source.document(descriptor).await?;
-        let members = document.as_index().map(|index| index.manifests.as_slice()).unwrap_or_default();
-        let Some(member) = platform::select(members, wanted) else {
-            let names = members.iter().filter_map(|member| member.platform.as_ref()).map(ToString::to_string);
-            let available = names.take(20).collect::<Vec<_>>().join(", ");
-            let (digest, platform) = (descriptor.digest.clone(), wanted.to_string());
-            return Err(Error::NoPlatform { digest, platform, available });
-        };
-        let related = source.related(&descriptor.digest, self.ask(false)).await?;
-        let speaks_of_it = |other: &&Descriptor| {
-            let of = other.annotations.get(transship_spec::annotations::DOCKER_REFERENCE_DIGEST);
-            platform::is_attestation(other) && of.is_some_and(|of| *of == member.digest.to_string())
-        };
-        let attestations = members.iter().filter(speaks_of_it).count();
-        Ok((member.clone(), related.referrers.len() + related.digest_tags.len() + attestations))
+    /// Notes what a root is.
+    fn settle(&mut self, id: usize, resolved: Resolved) -> Result<()> {
+        let Resolved { descriptor, part, behind, chosen } = resolved;
+        if behind > 0 {
+            let called = &self.roots[id].listed.called;
+            self.warnings.push(format!("{behind} signatures and the like of the index {called} stay behind"));
+            self.behind += behind;
+        }
+        let chosen = self.fit(chosen)?;
+        let root = &mut self.roots[id];
+        (root.descriptor, root.listed.descriptor) = (Some(descriptor), None);
+        (root.part, root.subset) = (part, chosen);
+        Ok(())
+    }
+
+    /// What is left out on purpose, as far as roots tell.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        let parts = self.roots.iter().filter_map(|root| root.part.as_ref());
+        let members = parts.map(|part| part.left_out).sum();
+        LeftOut { signatures: self.behind, members, ..LeftOut::default() }
     }
 
     fn ask(&self, many: bool) -> Ask {
@@ -224,8 +229,13 @@ impl Survey {
                 let root = &mut self.roots[id];
                 match found {
                     Ok(found) => {
+                        let declared = found.as_ref().and_then(|found| found.annotations.get(KEPT_PLATFORMS));
+                        let declared = declared.cloned();
                         let digests = (found.map(|found| found.digest), root.descriptor.as_ref());
                         root.is_there = matches!(digests, (Some(one), Some(other)) if one == other.digest);
+                        if is_local && root.is_there {
+                            root.declare(declared.as_deref());
+                        }
                     }
                     Err(error) => root.failure = Some(Arc::new(error)),
                 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use transship_spec::{Descriptor, Digest, MediaType, referrers};
 
+use super::subset::Chosen;
 use super::{Root, Survey};
 use crate::Error;
 use crate::endpoint::{Listed, QUESTIONS, Related};
@@ -118,7 +119,10 @@ impl Survey {
             descriptor: None,
             node: None,
             is_there: false,
+            redeclares: false,
             failure,
+            part: None,
+            subset: Chosen::default(),
         }
     }
 }

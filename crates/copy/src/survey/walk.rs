@@ -1,9 +1,11 @@
 //! From roots downwards: which content there is, which of it is missing, and what the documents among it need.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
+use transship_layout::check::declared_holes;
 use transship_spec::{Descriptor, Document};
 
 use super::Survey;
@@ -32,15 +34,26 @@ impl Survey {
                 self.roots[id].failure = Some(Arc::new(graph::too_many()));
                 continue;
             };
+            let chosen = std::mem::take(&mut self.roots[id].subset);
             if is_new {
                 graph.nodes[node].is_listed = is_listed;
+                (graph.nodes[node].kept, graph.nodes[node].bytes) = (chosen.kept, chosen.bytes);
                 level.push((spot, node));
+            } else if chosen.kept.is_none() {
+                // One root wants all of it.
+                graph.nodes[node].kept = None;
             }
             if is_there && matches!(graph.nodes[node].state, State::Unknown) {
                 graph.nodes[node].state = State::Present;
             }
             self.roots[id].node = Some(node);
         }
+        self.descend(level).await;
+        self.open_again();
+    }
+
+    /// Looks at these nodes and at all that they need.
+    async fn descend(&mut self, mut level: Vec<(usize, NodeId)>) {
         for depth in 0.. {
             self.check(&level).await;
             level.retain(|(spot, node)| self.is_to_be_read(*spot, *node));
@@ -65,6 +78,7 @@ impl Survey {
             State::Present => {
                 let ask = self.ask(false);
                 self.destination(spot).is_local()
+                    || node.kept.is_some()
                     || node.descriptor.media_type.is_index() && (ask.referrers || ask.digest_tags)
             }
             _ => false,
@@ -152,13 +166,22 @@ impl Survey {
                     continue;
                 }
             };
-            let only_documents = state.is_present() && !is_local;
+            let kept = graph.nodes[id].kept.clone();
+            let only_documents = state.is_present() && !is_local && kept.is_none();
             graph.nodes[id].state = state;
             if graph.nodes[id].is_listed {
                 graph.nodes[id].descriptor = document.descriptor();
             }
             let (from, root) = (graph.nodes[id].from, graph.nodes[id].root);
+            let left_out = match (document.as_index(), &kept) {
+                (Some(index), Some(kept)) => declared_holes(&index.manifests, kept),
+                _ => HashSet::new(),
+            };
             for child in document.children() {
+                if left_out.contains(&child.digest) {
+                    graph.nodes[id].left_out += 1;
+                    continue;
+                }
                 if only_documents && !child.media_type.is_document() {
                     continue;
                 }
@@ -167,6 +190,9 @@ impl Survey {
                     break;
                 };
                 if is_new {
+                    // Indexes within this one keep the same platforms.
+                    let is_index = graph.nodes[child].descriptor.media_type.is_index();
+                    graph.nodes[child].kept = kept.clone().filter(|_| is_index);
                     if only_documents {
                         graph.nodes[child].state = State::Present;
                     }
@@ -174,8 +200,26 @@ impl Survey {
                 }
                 graph.nodes[id].children.push(child);
             }
-            if !only_documents && is_remote {
+            if !only_documents && is_remote && graph.nodes[id].bytes.is_none() {
                 graph.keep(id, document.bytes());
+            }
+        }
+    }
+
+    /// A registry that has an index in part has less than it needs: what it lacks is put, and then the index again.
+    fn open_again(&mut self) {
+        for spot in 0..self.spots.len() {
+            if self.destination(spot).is_local() {
+                continue;
+            }
+            let graph = &mut self.spots[spot].graph;
+            for id in (0..graph.nodes.len()).rev() {
+                let node = &graph.nodes[id];
+                let lacks =
+                    |child: &NodeId| matches!(graph.nodes[*child].state, State::Missing | State::Broken(_));
+                if node.kept.is_some() && node.state.is_present() && node.children.iter().any(lacks) {
+                    graph.nodes[id].state = State::Missing;
+                }
             }
         }
     }
@@ -193,6 +237,9 @@ impl Survey {
             true => State::Missing,
             false => node.state.clone(),
         };
+        if let Some(bytes) = &node.bytes {
+            return Ok((Document::of_verified(bytes.clone(), &node.descriptor)?, state));
+        }
         let source = self.source(node.from);
         Ok((read_from(source, &node.descriptor, node.is_listed).await?, state))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use transship_copy::names::{Map, Naming, Pattern};
-use transship_copy::{Error, Options, Referrers, Selection, Status, endpoint, plan, requests};
+use transship_copy::{Error, Options, Referrers, Selection, Status, Subset, endpoint, plan, requests};
 use transship_layout::Name;
 use transship_spec::{Descriptor, Kind, MediaType, Platform};
 
@@ -415,13 +415,14 @@ async fn one_platform_is_copied_as_its_manifest_and_what_stays_behind_is_counted
         .unwrap();
     let to = layout(&folder.path().join("to"));
     let platform = Platform::parse("linux/arm64").unwrap();
-    let options = Options { platform: Some(platform), ..Options::default() };
+    let options = Options { subset: Some(Subset::One(platform)), ..Options::default() };
     let report =
         copy_with(&[one(endpoint::layout(from.clone()), "v1")], &into_layout(&to, ""), &options).await;
     assert_done(&report);
     assert_eq!(to.resolve(Some("v1")).unwrap().descriptor.digest, members[1].digest);
     assert_eq!((report.left_out.signatures, report.warnings.len()), (1, 1));
-    let options = Options { platform: Some(Platform::new("linux", "s390x")), ..options };
+    let subset = Some(Subset::One(Platform::new("linux", "s390x")));
+    let options = Options { subset, ..options };
     let report = copy_with(&[one(endpoint::layout(from), "v1")], &into_layout(&to, ""), &options).await;
     assert_eq!(report.kind(), Some(Kind::NotFound));
     assert!(report.roots[0].failure.as_ref().unwrap().message.contains("linux/amd64, linux/arm64"));

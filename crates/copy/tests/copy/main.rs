@@ -8,4 +8,6 @@ mod killed;
 mod layouts;
 mod peers;
 mod registries;
+
+mod subsets;
 mod support;

@@ -11,11 +11,34 @@ use super::KEPT_PLATFORMS;
 /// The platforms of an index that were kept, as [`key`]s: hostile entries name a million of them.
 pub(crate) type Kept = Arc<HashSet<String>>;
 
+/// The members of an index that an entry with these platforms as [`KEPT_PLATFORMS`] declares to be left out. A member
+/// without a platform never is; an attestation is with its image (IMG-83).
+///
+/// ```
+/// use transship_layout::check::declared_holes;
+/// use transship_spec::{Descriptor, MediaType, Platform};
+///
+/// let member = |architecture: &str| Descriptor {
+///     platform: Some(Platform::new("linux", architecture)),
+///     ..Descriptor::of(MediaType::OCI_MANIFEST, architecture.as_bytes())
+/// };
+/// let members = [member("amd64"), member("arm64")];
+/// let holes = declared_holes(&members, "linux/amd64,linux/s390x");
+/// assert!(holes.contains(&members[1].digest) && holes.len() == 1);
+/// ```
+#[must_use]
+pub fn declared_holes(members: &[Descriptor], platforms: &str) -> HashSet<Digest> {
+    left_out(members, &kept(platforms))
+}
+
 /// The platforms that an entry says were kept.
 fn kept_platforms(entry: &Descriptor) -> Option<Kept> {
-    let text = entry.annotations.get(KEPT_PLATFORMS)?;
-    let platforms = text.split(',').filter_map(|platform| Platform::parse(platform.trim()).ok());
-    Some(Arc::new(platforms.map(|platform| key(&platform)).collect()))
+    entry.annotations.get(KEPT_PLATFORMS).map(|platforms| kept(platforms))
+}
+
+fn kept(platforms: &str) -> Kept {
+    let platforms = platforms.split(',').filter_map(|platform| Platform::parse(platform.trim()).ok());
+    Arc::new(platforms.map(|platform| key(&platform)).collect())
 }
 
 /// The platforms that are needed of each root of which not all are: those that any of its entries says were kept. Of a
@@ -66,9 +89,10 @@ fn is_kept(member: &Descriptor, kept: &Kept) -> bool {
     }
 }
 
-/// The same for platforms that are the same, and for no others.
+/// The same for platforms that are the same, and for no others. Features of a system are not written where platforms are
+/// listed, so that they tell none apart.
 fn key(platform: &Platform) -> String {
     let platform = platform.normalized();
-    let Platform { os, architecture, variant, os_version, os_features, .. } = &platform;
-    format!("{:?}", (os, architecture, variant, os_version, os_features))
+    let Platform { os, architecture, variant, os_version, .. } = &platform;
+    format!("{:?}", (os, architecture, variant, os_version))
 }

@@ -91,6 +91,7 @@ use transship_spec::{Descriptor, Digest};
 
 pub use code::{Code, Severity};
 pub use finding::{Finding, Place};
+pub use holes::declared_holes;
 pub use progress::Progress;
 pub use repair::{RepairPlan, Repaired};
 
