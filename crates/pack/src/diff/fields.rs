@@ -218,3 +218,54 @@ fn is_same(left: Option<&RawValue>, right: Option<&RawValue>) -> bool {
 fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Any JSON, of few names, so that two of them have something in common.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let plain = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..3_u8).prop_map(Value::from),
+            prop::sample::select(vec!["", "A=1", "B=2", "ä"]).prop_map(Value::from),
+        ];
+        plain.prop_recursive(5, 40, 4, |inner| {
+            let names = prop::sample::select(vec!["config", "Env", "history", "a/b", "~"]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(names.prop_map(str::to_owned), inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn sides(changes: &[FieldChange]) -> Vec<(String, Option<String>, Option<String>)> {
+        let text = |value: &Option<Box<RawValue>>| value.as_ref().map(|value| value.get().to_owned());
+        changes
+            .iter()
+            .map(|change| (change.pointer.clone(), text(&change.left), text(&change.right)))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_differs_is_told_and_both_ways_alike(left in any_json(), right in any_json()) {
+            let (a, b) = (left.to_string(), right.to_string());
+            let spaced = serde_json::to_string_pretty(&left).unwrap();
+            prop_assert!(compare(a.as_bytes(), spaced.as_bytes(), &[]).unwrap().is_empty());
+            let forth = sides(&compare(a.as_bytes(), b.as_bytes(), &[]).unwrap());
+            let back = sides(&compare(b.as_bytes(), a.as_bytes(), &[]).unwrap());
+            let turned: Vec<_> = back.into_iter().map(|(pointer, left, right)| (pointer, right, left)).collect();
+            prop_assert_eq!(&forth, &turned);
+            prop_assert!(forth.iter().all(|(_, left, right)| left != right));
+            prop_assert!(left == right || !forth.is_empty() || a.contains("null"));
+        }
+    }
+}

@@ -9,7 +9,7 @@
 //!
 //! **Verified and bounded** like unpacking, by the same limits: every layer that is read is what its digest and its diff ID
 //! say, or the comparison fails. Content is hashed as it streams by and never held. Memory is that of names and attributes:
-//! about 250 bytes for each path of the layers that are read.
+//! about 250 bytes for each path of the layers that both begin with, and 500 for each of the others.
 //!
 //! Artifacts are compared by their fields, their config where that is JSON, and their blobs by title.
 
