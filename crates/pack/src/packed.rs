@@ -133,7 +133,7 @@ impl PackedLayer {
         options: &LayerOptions,
         verify: bool,
     ) -> Result<Layer, Error> {
-        let file = open_regular(&self.path)?;
+        let file = open_regular(&self.path).map_err(|error| self.told(error))?;
         self.check_start(&file)?;
         let layer = |reused, warnings| Layer {
             descriptor: self.descriptor.clone(),
@@ -203,9 +203,10 @@ impl PackedLayer {
         Error::Packed { path: self.path.clone(), reason }
     }
 
-    /// An error of the layout about content is one about this file.
+    /// What is said of content, or of inputs, is said of this file.
     fn told(&self, error: Error) -> Error {
         match error {
+            Error::Input(_) => self.wrong("it is no regular file".to_owned()),
             Error::Layout(transship_layout::Error::Content { source, .. }) => self.wrong(source.to_string()),
             other => other,
         }

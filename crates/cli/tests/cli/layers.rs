@@ -103,6 +103,8 @@ fn a_layer_that_is_not_made_leaves_no_file() {
         let arguments = ["pack", "layer", "two", "--to", to, "--descriptor-file", descriptor];
         sandbox.fails_saying(2, &arguments, "lies in two, and would be packed into the next layer");
     }
+    let same = ["pack", "layer", "two", "--to", "l", "--descriptor-file", "l"];
+    sandbox.fails_saying(2, &same, "the layer and its descriptor cannot be one file");
     sandbox.fails_saying(12, &[&pack("two")[..], &["--recipe", "x"]].concat(), "this build cannot give");
 }
 

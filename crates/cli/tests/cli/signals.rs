@@ -52,13 +52,12 @@ fn row_58_a_pack_that_is_interrupted_leaves_nothing() {
     let large = std::fs::File::create(sandbox.path("rootfs/z")).unwrap();
     large.set_len(1 << 40).unwrap();
     let before: Vec<_> = sandbox.tree().into_keys().filter(|path| !path.ends_with("z")).collect();
-    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
-        let child = sandbox
-            .command(PROGRAM)
-            .args(["pack", "image", "rootfs", "--level", "1", "--to", "oci:out:v1"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    let image = ["pack", "image", "rootfs", "--to", "oci:out:v1", "--level", "1"];
+    let layer = ["pack", "layer", "rootfs", "--to", "layer", "--descriptor-file", "layer.json"];
+    for (name, code, arguments) in
+        [("-INT", 130, &image), ("-TERM", 143, &image), ("-INT", 130, &layer), ("-TERM", 143, &layer)]
+    {
+        let child = sandbox.command(PROGRAM).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         wait_until(|| sandbox.path("").read_dir().unwrap().count() > 1);
         signal(&child, name);
         assert_eq!(ended(child).0, Some(code));

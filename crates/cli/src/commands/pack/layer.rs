@@ -31,6 +31,9 @@ pub(super) fn run(args: &PackLayer, context: &Context) -> Result<(), Failure> {
     let begun = std::time::Instant::now();
     let inputs = [args.input.as_path()];
     making::check_inputs(&inputs)?;
+    if args.to == args.descriptor_file {
+        return Err(Failure::usage("the layer and its descriptor cannot be one file"));
+    }
     for made in [&args.to, &args.descriptor_file] {
         apart(&args.input, made)?;
     }
