@@ -16,6 +16,7 @@ const PROGRAMS: needs::Programs = &[
     ("zstd", "zstd"),
     ("podman", "podman"),
     ("busybox", "busybox-static"),
+    ("python3", "python3"),
     ("mkfs.xfs", "xfsprogs"),
     ("mkfs.btrfs", "btrfs-progs"),
 ];

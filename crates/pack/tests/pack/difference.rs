@@ -267,6 +267,58 @@ fn img_139_marks_of_overlayfs_become_whiteouts() {
     }
 }
 
+/// A mount that ends with the test.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn new(kind: &str, options: &str, at: std::path::PathBuf) -> Self {
+        transship_testkit::peers::run("mount", &["-t", kind, "-o", options, kind, at.to_str().unwrap()]);
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        transship_testkit::peers::run("umount", &[&self.0]);
+    }
+}
+
+#[test]
+fn what_overlayfs_wrote_upon_a_lower_directory_gives_the_merged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // Overlayfs takes no upper directory on some file systems, itself among them.
+    let store = Mounted::new("tmpfs", "mode=755", folder.path().to_owned());
+    let at = &store.0;
+    make(&at.join("lower"), &nasty());
+    for name in ["upper", "work", "merged"] {
+        fs::create_dir(at.join(name)).unwrap();
+    }
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| at.join(name).display().to_string());
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off,metacopy=off");
+    let merged = Mounted::new("overlay", &options, at.join("merged"));
+    let tree = &merged.0;
+    fs::remove_file(tree.join("a.b")).unwrap();
+    fs::remove_dir_all(tree.join("links")).unwrap();
+    fs::create_dir(tree.join("links")).unwrap();
+    fs::write(tree.join("links/only"), "a folder made anew").unwrap();
+    fs::remove_dir_all(tree.join("a-b")).unwrap();
+    fs::write(tree.join("a-b"), "a file over a folder").unwrap();
+    fs::rename(tree.join("block/large"), tree.join("larger")).unwrap();
+    fs::hard_link(tree.join("larger"), tree.join("bits/linked")).unwrap();
+    chmod(&tree.join("bits/nothing"), 0o4711);
+    lchown(tree.join("names"), Some(7), Some(8)).unwrap();
+
+    let rules = TarOptions { mtime: MtimeRule::Keep, ..kept() };
+    let layout = Layout::options().create(at.join("layout")).unwrap();
+    let below = image(&layout, None, Path::new(&lower), rules.clone());
+    let marks = TarOptions { overlay: true, ..rules.clone() };
+    let above = image(&layout, Some(&below), Path::new(&upper), marks);
+    let plan = UnpackPlan::read(&layout, &above.descriptor, None).unwrap();
+    let out = at.join("out");
+    unpack(&layout, &plan, Rootfs::begin(&out).unwrap(), &UnpackOptions::default()).unwrap();
+    assert!(pack(&out, &rules).unwrap().0 == pack(tree, &rules).unwrap().0);
+}
+
 /// A tree of few names, so that two of them have much in common.
 fn tree() -> impl Strategy<Value = BTreeMap<Vec<u8>, (u8, u8)>> {
     let name = prop::sample::select(vec!["a", "b", ".x", "-y", "a.b", "wh"]);

@@ -1,4 +1,4 @@
-//! Readers that nobody here wrote: what we pack, skopeo reads and umoci unpacks to the same tree.
+//! Readers that nobody here wrote: what we pack, skopeo and Python read, and umoci unpacks to the same tree.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -98,6 +98,50 @@ fn umoci_unpacks_what_we_pack_to_the_same_tree() {
                 "{path}"
             );
         }
+    }
+}
+
+/// Reads a tar as a stream, and prints of every path what it is; of a hard link what it leads to.
+const STREAMED: &str = r#"
+import hashlib, sys, tarfile
+found = {}
+with tarfile.open(sys.argv[1], "r|*", encoding="utf-8", errors="surrogateescape") as tar:
+    for entry in tar:
+        content = tar.extractfile(entry).read() if entry.isreg() else b""
+        content = found[entry.linkname][3] if entry.islnk() else hashlib.sha256(content).hexdigest()
+        found[entry.name] = (entry.mode, entry.uid, entry.mtime, content)
+for name, (mode, uid, time, content) in found.items():
+    print(name.encode("utf-8", "surrogateescape").hex(), oct(mode)[2:], uid, int(time), content)
+"#;
+
+#[test]
+fn python_reads_a_layer_as_a_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let source = at.join("tree");
+    make(&source, &nasty());
+    std::os::unix::fs::chown(source.join("a.b"), Some(3_000_000), Some(1234)).unwrap();
+    let describe = |path: PathBuf| {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let content = if metadata.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        let name = path.strip_prefix(&source).unwrap().as_os_str().as_encoded_bytes();
+        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (mode, uid, time) = (metadata.mode() & 0o7777, metadata.uid(), metadata.mtime());
+        format!("{name} {mode:o} {uid} {time} {}", Digest::sha256(&content).encoded())
+    };
+    let mut expected: Vec<_> = all_paths(&source).into_iter().map(describe).collect();
+    expected.sort();
+    // Debian's Python knows no zstd.
+    for compression in [Compression::None, Compression::Gzip] {
+        let layout = Layout::options().create(at.join(compression.name())).unwrap();
+        let layer = LayerOptions { compression, tar: kept(), ..LayerOptions::default() };
+        let options = ImageOptions { layer, ..ImageOptions::default() };
+        let image = pack_image(&layout, None, &[&source], &options).unwrap();
+        let blob = layout.path().join("blobs/sha256").join(&*image.layers[0].descriptor.digest.encoded());
+        let printed = run("python3", &["-c", STREAMED, blob.to_str().unwrap()]);
+        let mut found: Vec<_> = printed.lines().collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{compression}");
     }
 }
 

@@ -1,11 +1,11 @@
-//! Whole images: compressions, digests, places, and what others make of the same image.
+//! Whole images: compressions, digests, places.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
 use transship_codec::{Compression, Encoder, EncoderOptions};
-use transship_layout::{Durability, Layout, Name};
+use transship_layout::{Layout, Name};
 use transship_pack::{
     Error, ImageOptions, LayerOptions, MtimeRule, Owner, Rootfs, TarOptions, UnpackLimits, UnpackOptions,
     UnpackPlan, pack_image, unpack,
@@ -187,7 +187,7 @@ fn a_mount_is_filled_from_within() {
     assert!(found[Path::new("")].starts_with("40711 0:0 0 1000000000.0 "), "{found:#?}");
 }
 
-fn kept(compression: Compression) -> ImageOptions {
+pub(crate) fn kept(compression: Compression) -> ImageOptions {
     let tar = TarOptions { owner: Owner::Keep, mtime: MtimeRule::Keep, ..TarOptions::default() };
     ImageOptions {
         layer: LayerOptions { compression, tar, ..LayerOptions::default() },
@@ -215,107 +215,4 @@ fn pack_after_unpack_gives_the_same_layer() {
         let second = pack_image(&layout, Some(&Name::short("2").unwrap()), &[&again], &options).unwrap();
         assert_eq!(first.descriptor.digest, second.descriptor.digest, "{compression}");
     }
-}
-
-/// The image `v1` of a layout, unpacked by us and by umoci.
-fn same_as_umoci(at: &Path, layout: &Layout) {
-    let descriptor = layout.resolve(Some("v1")).unwrap().descriptor;
-    let plan = UnpackPlan::read(layout, &descriptor, None).unwrap();
-    unpack(layout, &plan, Rootfs::begin(at.join("ours")).unwrap(), &quick()).unwrap();
-    let (ours, theirs) = (at.join("ours"), at.join("theirs"));
-    let place = format!("{}:v1", layout.path().display());
-    transship_testkit::peers::umoci(&["raw", "unpack", "--image", &place, theirs.to_str().unwrap()]);
-    compare(&ours, &theirs);
-}
-
-fn compare(ours: &Path, theirs: &Path) {
-    let (mut ours, mut theirs) = (listing(ours), listing(theirs));
-    // Who makes the root gives it a time.
-    ours.remove(Path::new(""));
-    theirs.remove(Path::new(""));
-    let different: Vec<_> = ours.iter().filter(|(path, line)| theirs.get(*path) != Some(line)).collect();
-    let missing: Vec<_> = theirs.keys().filter(|path| !ours.contains_key(*path)).collect();
-    let theirs: Vec<_> = different.iter().map(|(path, _)| theirs.get(*path)).collect();
-    assert!(
-        different.is_empty() && missing.is_empty(),
-        "{different:#?}\ntheirs: {theirs:#?}\nmissing: {missing:#?}"
-    );
-}
-
-#[test]
-fn umoci_makes_the_same_of_a_nasty_tree_in_layers() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = folder.path();
-    make(&at.join("tree"), &nasty());
-    let layout = Layout::options().create(at.join("layout")).unwrap();
-    let upper = Tar::new()
-        .folder("usr/")
-        .folder("usr/lib/")
-        .symlink("lib", "usr/lib")
-        .file("lib/new", b"through a link")
-        .file("a/.wh.b", b"")
-        .file("names/.wh..wh..opq", b"")
-        .file("names/new", b"after")
-        .file(".wh.special", b"")
-        .file("block", b"a file over a folder")
-        .hard_link("linked", "links/z-first-made")
-        .symlink("bits", "a")
-        .end();
-    fs::write(at.join("upper.tar"), upper).unwrap();
-    let inputs = [at.join("tree"), at.join("upper.tar")];
-    let inputs: Vec<&Path> = inputs.iter().map(AsRef::as_ref).collect();
-    pack_image(&layout, Some(&Name::short("v1").unwrap()), &inputs, &kept(Compression::Gzip)).unwrap();
-    same_as_umoci(at, &layout);
-}
-
-#[test]
-fn umoci_and_podman_make_the_same_of_a_system() {
-    // Podman takes a location for a name, and that must be in small letters.
-    let name = format!("unpack-{}", std::process::id());
-    let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir().unwrap();
-    let at = folder.path();
-    let tar = at.join("system.tar");
-    // Links among the parents, hard links, many links: as Debian lays itself out.
-    let mut words = vec!["--ignore-failed-read", "--exclude=*.pyc", "-cf", tar.to_str().unwrap(), "-C", "/"];
-    words.extend(["--no-recursion", "etc", "usr", "usr/lib", "usr/share", "--recursion"]);
-    words.extend([
-        "bin",
-        "sbin",
-        "lib",
-        "lib64",
-        "etc/ssl",
-        "usr/sbin",
-        "usr/lib/git-core",
-        "usr/share/perl",
-    ]);
-    transship_testkit::peers::run("tar", &words);
-    let layout = Layout::options().durability(Durability::None).create(at.join("layout")).unwrap();
-    let upper =
-        Tar::new().file("lib/new", b"through a link").file("etc/.wh.ssl", b"").file("bin/.wh.git", b"").end();
-    fs::write(at.join("upper.tar"), upper).unwrap();
-    let inputs: [&Path; 2] = [&tar, &at.join("upper.tar")];
-    pack_image(&layout, Some(&Name::short("v1").unwrap()), &inputs, &kept(Compression::Gzip)).unwrap();
-    same_as_umoci(at, &layout);
-    let at = at.to_str().unwrap();
-    let podman = |words: &[&str]| {
-        let (root, run) = (format!("{at}/podman"), format!("{at}/podman-run"));
-        let mut all = vec!["--root", &root, "--runroot", &run, "--storage-driver", "vfs"];
-        all.extend(words);
-        String::from_utf8(transship_testkit::peers::run("podman", &all)).unwrap().trim().to_owned()
-    };
-    let image = podman(&["pull", "--quiet", &format!("oci:{at}/layout:v1")]);
-    let mount = podman(&["image", "mount", &image]);
-    // Podman gives folders that a layer reaches into without an entry of their own the time of now.
-    let touched = ["", "usr/lib", "etc"].map(Path::new);
-    let (mut ours, mut theirs) = (listing(&Path::new(at).join("ours")), listing(Path::new(&mount)));
-    for path in touched {
-        ours.remove(path);
-        theirs.remove(path);
-    }
-    podman(&["image", "unmount", &image]);
-    assert!(ours.len() > 1000);
-    for (path, line) in &ours {
-        assert_eq!(Some(line), theirs.get(path), "{}", path.display());
-    }
-    assert_eq!(ours.len(), theirs.len());
 }

@@ -7,6 +7,7 @@ mod entries;
 mod hostile;
 mod images;
 mod layers;
+mod peers;
 mod support;
 #[expect(dead_code, reason = "the tests of packing need more of it")]
 #[path = "../pack/trees.rs"]
