@@ -75,6 +75,14 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A rule for tags that cannot be read.
+    #[error("{} does not tell which tags are meant: {reason}", quote(text))]
+    Choice {
+        /// The rule.
+        text: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A rule for names that leads into another registry.
     #[error("{} is not in {registry}, where the copies go", quote(map))]
     MapLeaves {
@@ -174,6 +182,7 @@ impl Error {
             | Self::NameMoves { .. }
             | Self::Map { .. }
             | Self::Pattern { .. }
+            | Self::Choice { .. }
             | Self::MapLeaves { .. }
             | Self::OtherDigest { .. } => Kind::Usage,
             Self::NotFound { .. } | Self::NoPlatform { .. } | Self::Nothing { .. } => Kind::NotFound,

@@ -57,7 +57,8 @@ pub struct Options {
     pub digest_tags: bool,
     /// What of each index that was asked for is copied: all.
     pub subset: Option<Subset>,
-    /// Copy layers that may not be distributed (IMG-150): no.
+    /// Copy layers that may not be distributed (IMG-150): no. If so, a registry is asked for each of them, also where it
+    /// has the manifest.
     pub nondistributable: bool,
     /// What blobs of a layout have in common with those of the layout that they come from: blocks, where the file system
     /// can. Content from elsewhere, and manifests, are written in any case.

@@ -8,7 +8,8 @@ use transship_registry::Client;
 use transship_spec::{Digest, Reference, referrers};
 
 use crate::endpoint::{self, ArchiveTarget, Endpoint, Listed};
-use crate::names::{self, Assigned, Called, Name, Naming, Pattern, Target};
+use crate::names::{self, Assigned, Called, Choice, Name, Naming, Target};
+use crate::newest::Newest;
 use crate::{Error, Result};
 
 /// Where something comes from.
@@ -80,9 +81,11 @@ pub struct Selection {
     pub naming: Naming,
     /// Of everything that has a name, only what has a tag or short name that one of these fits; everything if none is
     /// given.
-    pub tags: Vec<Pattern>,
+    pub tags: Vec<Choice>,
     /// And of that, not what one of these fits.
-    pub exclude: Vec<Pattern>,
+    pub exclude: Vec<Choice>,
+    /// And of what is left of each source, only the newest.
+    pub newest: Option<Newest>,
     /// Move names also to images of other repositories.
     pub force: bool,
 }
@@ -90,7 +93,7 @@ pub struct Selection {
 impl Selection {
     fn takes(&self, called: &Called) -> bool {
         let name = called.short.as_deref().unwrap_or_default();
-        let fits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
+        let fits = |choices: &[Choice]| choices.iter().any(|choice| choice.fits(name));
         (self.tags.is_empty() || fits(&self.tags)) && !fits(&self.exclude)
     }
 }
@@ -132,6 +135,9 @@ pub async fn requests(
             Select::All => {
                 let mut named = source.endpoint.named().await?;
                 named.retain(|listed| selection.takes(&listed.called));
+                if let Some(newest) = selection.newest {
+                    named = newest.of(&source.endpoint, named).await?;
+                }
                 if named.is_empty() {
                     return Err(Error::Nothing { place: source.endpoint.place().to_string() });
                 }

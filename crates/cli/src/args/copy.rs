@@ -25,12 +25,29 @@ pub struct Copy {
     /// Copy every tag or named entry of each source
     #[arg(long, help_heading = "What to copy")]
     pub(crate) all_tags: bool,
-    /// Copy only the tags that match GLOB
-    #[arg(long, value_name = "GLOB", help_heading = "What to copy")]
+    /// Copy only the tags that RULE fits: a glob (v1.*), a range of versions (semver:>=1.2, <2), or a regular expression
+    /// for the whole tag (regex:v[0-9]+)
+    #[arg(long, value_name = "RULE", help_heading = "What to copy")]
     pub(crate) tags: Vec<String>,
-    /// Leave out the tags that match GLOB
-    #[arg(long, value_name = "GLOB", help_heading = "What to copy")]
+    /// Leave out the tags that RULE fits
+    #[arg(long, value_name = "RULE", help_heading = "What to copy")]
     pub(crate) exclude: Vec<String>,
+    /// Of the tags that are left of each source, copy the N newest
+    #[arg(
+        long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "What to copy"
+    )]
+    pub(crate) newest: Option<u32>,
+    /// What is new: the version that a tag names (others are left out), or when the image was made, which costs a manifest
+    /// and a config for every tag
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        default_value_t,
+        requires = "newest",
+        help_heading = "What to copy"
+    )]
+    pub(crate) newest_by: NewestBy,
     /// Copy what FILE lists, one location a line; # begins a comment
     #[arg(long, value_name = "FILE", help_heading = "What to copy")]
     pub(crate) images: Option<PathBuf>,
@@ -51,6 +68,9 @@ pub struct Copy {
         default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "What to copy"
     )]
     pub(crate) digest_tags: bool,
+    /// Also copy layers that may not be distributed, as those of Windows once were
+    #[arg(long, help_heading = "What to copy")]
+    pub(crate) nondistributable: bool,
     /// Call what matches FROM by the name TO; a * in TO is what it stood for in FROM
     #[arg(long, value_name = "FROM=TO", help_heading = "What to call it")]
     pub(crate) map: Vec<String>,
@@ -100,6 +120,14 @@ pub(crate) enum Link {
     Copy,
     Hard,
     Symlink,
+}
+
+/// What `--newest` compares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewestBy {
+    #[default]
+    Version,
+    Created,
 }
 
 /// What becomes of an index of which some platforms are copied.

@@ -24,7 +24,7 @@ pub(crate) use check::Check;
 pub(crate) use content::{
     BlobCommand, BlobGet, BlobPut, Init, Inspect, Ls, ManifestCommand, ManifestGet, ManifestPut, Resolve, Tag,
 };
-pub(crate) use copy::{Copy, Link, Refused, Way};
+pub(crate) use copy::{Copy, Link, NewestBy, Refused, Way};
 pub(crate) use credentials::{Completions, Login, Logout};
 pub(crate) use diff::Diff;
 pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::json;
-use transship_copy::names::{Map, Naming, Pattern};
+use transship_copy::names::{Choice, Map, Naming};
 use transship_copy::{
-    Destination, Endpoint, Options, Referrers, Report, Select, Selection, Source, Status, Subset, Why,
-    endpoint,
+    Age, Destination, Endpoint, Newest, Options, Referrers, Report, Select, Selection, Source, Status,
+    Subset, Why, endpoint,
 };
 use transship_spec::{Kind, MediaType};
 
-use crate::args::{self, Link, Way};
+use crate::args::{self, Link, NewestBy, Way};
 use crate::commands::archive::{Tar, is_stdout};
 use crate::commands::transfer::{self, Made, Runner, Watched};
 use crate::context::Context;
@@ -166,7 +166,7 @@ fn check(args: &args::Copy, sources: &[Place], dest: &Place, context: &Context) 
         };
         if named && args.takes_all() {
             return Err(Failure::usage(format!(
-                "{place} is one thing, and --all-tags, --tags and --exclude choose among all"
+                "{place} is one thing, and --all-tags, --tags, --exclude and --newest choose among all"
             )));
         }
     }
@@ -202,7 +202,7 @@ fn check_link(args: &args::Copy, sources: &[Place], dest: &Place) -> Result<(), 
 
 impl args::Copy {
     fn takes_all(&self) -> bool {
-        self.all_tags || !self.tags.is_empty() || !self.exclude.is_empty()
+        self.all_tags || !self.tags.is_empty() || !self.exclude.is_empty() || self.newest.is_some()
     }
 }
 
@@ -223,6 +223,7 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         referrers,
         digest_tags: args.digest_tags,
         subset: subset(args)?,
+        nondistributable: args.nondistributable,
         link: match args.link {
             Link::Hard => transship_layout::Link::Hard,
             Link::Copy => transship_layout::Link::Copy,
@@ -231,7 +232,6 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         },
         fail_fast: args.fail_fast,
         events: Arc::new(Watched(context.progress.clone())),
-        ..Options::default()
     })
 }
 
@@ -253,10 +253,15 @@ fn subset(args: &args::Copy) -> Result<Option<Subset>, Failure> {
 
 fn selection(args: &args::Copy) -> Result<Selection, Failure> {
     let maps = args.map.iter().map(|text| Map::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>();
+    let choices = |texts: &[String]| texts.iter().map(|text| Choice::parse(text)).collect::<Result<_, _>>();
     let naming = Naming { short_names: args.short_names, maps };
-    let (tags, exclude) = (patterns(&args.tags)?, patterns(&args.exclude)?);
-    Ok(Selection { naming, tags, exclude, force: args.force })
+    let (tags, exclude) = (choices(&args.tags)?, choices(&args.exclude)?);
+    let by = match args.newest_by {
+        NewestBy::Version => Age::Version,
+        NewestBy::Created => Age::Created,
+    };
+    let newest = args.newest.map(|count| Newest { count: count as usize, by });
+    Ok(Selection { naming, tags, exclude, newest, force: args.force })
 }
 
 fn source(place: &Place, dest: &Place, args: &args::Copy, runner: &Runner) -> Result<Source, Failure> {

@@ -70,6 +70,40 @@ fn globs_choose_among_tags() {
 }
 
 #[test]
+fn versions_expressions_and_age_choose_among_tags() {
+    let sandbox = Sandbox::new();
+    for (tag, created) in [("v1.2", "2022"), ("v1.10", "2021"), ("v2.0", "2023"), ("edge", "2024")] {
+        sandbox.write("rootfs/file", tag);
+        let (created, to) = (format!("{created}-01-01T00:00:00Z"), format!("oci:out:{tag}"));
+        sandbox.ok(&["pack", "image", "rootfs", "--created", &created, "--to", &to]);
+    }
+    let chosen = |flags: &[&str]| {
+        let text = sandbox.ok(&[&["copy", "oci:out", "oci:dest", "--dry-run"], flags].concat());
+        let tags = text.lines().filter_map(|line| Some(line.strip_prefix("copy ")?.rsplit_once(" as ")?.1));
+        tags.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen(&["--tags", "semver:>=1.2, <2"]), ["v1.2", "v1.10"]);
+    assert_eq!(chosen(&["--tags", "regex:[a-z]+"]), ["edge"]);
+    assert_eq!(chosen(&["--newest", "2"]), ["v2.0", "v1.10"]);
+    assert_eq!(chosen(&["--newest", "2", "--newest-by", "created"]), ["edge", "v2.0"]);
+    assert_eq!(chosen(&["--tags", "semver:<2", "--newest", "1", "--exclude", "*.10"]), ["v1.2"]);
+    let refused: [(&[&str], &str); 6] = [
+        (&["--tags", "semver:new"], "does not tell which tags are meant"),
+        (&["--exclude", "regex:("], "unclosed group"),
+        (&["--newest", "0"], "0"),
+        (&["--newest", "some"], "some"),
+        (&["--newest-by", "created"], "--newest"),
+        (&["--newest", "1", "--newest-by", "name"], "created"),
+    ];
+    for (flags, words) in refused {
+        sandbox.fails_saying(2, &[&["copy", "oci:out", "oci:dest"], flags].concat(), words);
+    }
+    sandbox.fails_saying(2, &["copy", "oci:out:edge", "oci:dest", "--newest", "1"], "is one thing");
+    sandbox.fails_saying(3, &["copy", "oci:out", "oci:dest", "--newest", "1", "--tags", "edge"], "oci:out");
+    assert!(!sandbox.path("dest").exists());
+}
+
+#[test]
 fn a_dry_run_tells_the_bytes_and_changes_nothing() {
     let (sandbox, _, _) = two();
     let before = sandbox.tree();

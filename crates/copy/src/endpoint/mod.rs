@@ -165,6 +165,15 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
     /// [`Error::NotFound`] when it is not there.
     fn resolve<'a>(&'a self, listed: &'a Listed) -> Pending<'a, Descriptor>;
 
+    /// What was listed or called, and its document, verified. In a registry this is one request.
+    fn listed_root<'a>(&'a self, listed: &'a Listed) -> Pending<'a, (Descriptor, Document)> {
+        Box::pin(async move {
+            let descriptor = self.resolve(listed).await?;
+            let document = self.document(&descriptor).await?;
+            Ok((descriptor, document))
+        })
+    }
+
     /// What each of these names stands for here, as a destination.
     fn find<'a>(&'a self, names: &'a [Name]) -> BoxFuture<'a, Vec<Result<Option<Descriptor>>>>;
 

@@ -228,6 +228,21 @@ impl Endpoint for RegistryEndpoint {
         resolve.boxed()
     }
 
+    fn listed_root<'a>(&'a self, listed: &'a Listed) -> Pending<'a, (Descriptor, Document)> {
+        let get = async move {
+            let tag = listed.called.short.as_deref();
+            let which = match (&listed.digest, tag) {
+                (Some(digest), _) => TagOrDigest::Digest(digest.clone()),
+                (None, Some(tag)) => TagOrDigest::Tag(Tag::parse(tag)?),
+                (None, None) => return Err(self.not_found(&listed.called)),
+            };
+            let manifest = self.repository.manifest_get(&which).await?;
+            let descriptor = manifest.descriptor();
+            Ok((descriptor.clone(), Document::of_verified(manifest.bytes, &descriptor)?))
+        };
+        get.boxed()
+    }
+
     fn find<'a>(&'a self, names: &'a [Name]) -> BoxFuture<'a, Vec<Result<Option<Descriptor>>>> {
         let find = move |name: &'a Name| async move {
             let Name::Short(tag) = name else { return Ok(None) };

@@ -4,6 +4,7 @@
 //! repository its tag. Several things that go below one prefix keep their path and lose their host, unless maps
 //! (`FROM=TO`) say otherwise. [`assign`] refuses, before anything moves, to put two things under one name.
 
+mod choice;
 mod map;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use transship_spec::{Digest, Reference, Tag};
 
+pub use self::choice::{Choice, version};
 pub use self::map::{Map, Pattern};
 use crate::{Error, Result};
 

@@ -79,6 +79,7 @@ impl Survey {
                 let ask = self.ask(false);
                 self.destination(spot).is_local()
                     || node.kept.is_some()
+                    || self.options.nondistributable
                     || node.descriptor.media_type.is_index() && (ask.referrers || ask.digest_tags)
             }
             _ => false,
@@ -154,6 +155,7 @@ impl Survey {
 
     /// Enters what documents need.
     fn enter(&mut self, documents: Vec<Read>, next: &mut Vec<(usize, NodeId)>) {
+        let with_all = self.options.nondistributable;
         for (spot, id, result) in documents {
             let is_local = self.destination(spot).is_local();
             // What lies here is read again when its turn comes.
@@ -182,7 +184,9 @@ impl Survey {
                     graph.nodes[id].left_out += 1;
                     continue;
                 }
-                if only_documents && !child.media_type.is_document() {
+                // A registry has the manifest without what may not be distributed.
+                let may_lack = with_all && child.media_type.is_nondistributable();
+                if only_documents && !child.media_type.is_document() && !may_lack {
                     continue;
                 }
                 let Some((child, is_new)) = graph.enter(child, from, root) else {
@@ -193,7 +197,7 @@ impl Survey {
                     // Indexes within this one keep the same platforms.
                     let is_index = graph.nodes[child].descriptor.media_type.is_index();
                     graph.nodes[child].kept = kept.clone().filter(|_| is_index);
-                    if only_documents {
+                    if only_documents && !may_lack {
                         graph.nodes[child].state = State::Present;
                     }
                     next.push((spot, child));
@@ -206,7 +210,8 @@ impl Survey {
         }
     }
 
-    /// A registry that has an index in part has less than it needs: what it lacks is put, and then the index again.
+    /// A registry that has an index in part, or a manifest without what may not be distributed, has less than it needs:
+    /// what it lacks is put, and then the index or manifest again.
     fn open_again(&mut self) {
         for spot in 0..self.spots.len() {
             if self.destination(spot).is_local() {
@@ -217,7 +222,8 @@ impl Survey {
                 let node = &graph.nodes[id];
                 let lacks =
                     |child: &NodeId| matches!(graph.nodes[*child].state, State::Missing | State::Broken(_));
-                if node.kept.is_some() && node.state.is_present() && node.children.iter().any(lacks) {
+                let may_lack = node.kept.is_some() || self.options.nondistributable;
+                if may_lack && node.state.is_present() && node.children.iter().any(lacks) {
                     graph.nodes[id].state = State::Missing;
                 }
             }

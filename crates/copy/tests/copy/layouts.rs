@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use transship_copy::names::{Map, Naming, Pattern};
+use transship_copy::names::{Choice, Map, Naming};
 use transship_copy::{Error, Options, Referrers, Selection, Status, Subset, endpoint, plan, requests};
 use transship_layout::Name;
 use transship_spec::{Descriptor, Kind, MediaType, Platform};
@@ -69,7 +69,7 @@ async fn tags_are_chosen_by_patterns() {
     let folder = tempfile::tempdir().unwrap();
     let from = images(&folder.path().join("from"), &["v1.0", "v1.1", "v1.1-rc", "v2.0"]);
     let to = into_layout(&layout(&folder.path().join("to")), "");
-    let pattern = |text| vec![Pattern::parse(text).unwrap()];
+    let pattern = |text| vec![Choice::parse(text).unwrap()];
     let selection = Selection { tags: pattern("v1.*"), exclude: pattern("*-rc"), ..Selection::default() };
     let source = [all(endpoint::layout(from))];
     let names = requests(&source, &to, &selection).await.unwrap();
@@ -242,7 +242,7 @@ async fn case_l14_a_name_that_can_be_none_is_refused_before_anything_moves() {
     let everything = [all(endpoint::layout(from))];
     let refused = requests(&everything, &into_layout(&to, ""), &Selection::default()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage, "{refused}");
-    let exclude = vec![Pattern::parse("v2*").unwrap()];
+    let exclude = vec![Choice::parse("v2*").unwrap()];
     let selection = Selection { exclude, ..Selection::default() };
     let chosen = requests(&everything, &into_layout(&to, ""), &selection).await.unwrap();
     assert_done(&plan(chosen, &Options::default()).await.run().await);

@@ -153,12 +153,19 @@ async fn img_150_what_may_not_be_distributed_is_not_uploaded() {
     layer.urls = vec!["https://r.example/layer".to_owned()];
     let root = put(&session, &image(&session, 1, &[layer.clone()]));
     session.commit(|index| index.set(&Name::short("v1")?, &root)).unwrap();
-    let report = copy(&[all(endpoint::layout(from))], &there).await;
+    let report = copy(&[all(endpoint::layout(from.clone()))], &there).await;
     assert_done(&report);
     assert_eq!(report.left_out.nondistributable.count, 1);
     let repository = client.repository(&registry.address(), "foreign").unwrap();
     let head = repository.blob_head(&layer.digest).await.unwrap();
     assert_eq!(head, None);
+    // Who asks for it gets it there, though a registry has the manifest without.
+    let options = Options { nondistributable: true, ..Options::default() };
+    let report = copy_with(&[all(endpoint::layout(from))], &there, &options).await;
+    assert_done(&report);
+    assert_eq!((report.left_out.nondistributable.count, report.content.copied.count), (0, 1));
+    assert_eq!(report.roots[0].digest.as_ref(), Some(&root.digest));
+    assert!(repository.blob_head(&layer.digest).await.unwrap().is_some());
 }
 
 #[tokio::test]
