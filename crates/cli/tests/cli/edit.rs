@@ -169,7 +169,7 @@ fn what_cannot_be_done_is_told_with_what_can() {
         (3, &["--platform", "linux/arm64", "--user", "1"], "is one image and no index"),
         (4, &["--index-annotation", "a=b"], "is no index"),
         (12, &["--convert", "docker", "--recompress", "zstd"], "--recompress gzip"),
-        (12, &["--convert", "docker", "--annotation", "a=b"], "--clear annotation"),
+        (12, &["--convert", "docker", "--annotation", "a=b"], "--clear annotation takes"),
         (2, &["--clear", "everything"], "possible values"),
     ] {
         let run = sandbox.run(&[&["edit", "oci:out:v1"], flags].concat());

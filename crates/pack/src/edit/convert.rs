@@ -44,7 +44,7 @@ impl Dialect {
         let refuse = |what: &str| Err(Error::Unsupported(format!("Docker's manifests have no {what}")));
         match self {
             Self::Docker if !manifest.annotations.is_empty() => {
-                refuse("annotations; --clear annotations takes them away")
+                refuse("annotations; --clear annotation takes them away")
             }
             Self::Docker if manifest.subject.is_some() => refuse("subject, which this one has"),
             Self::Docker if manifest.artifact_type.is_some() => refuse("artifact type, which this one has"),
