@@ -6,7 +6,7 @@ use transship_copy::Select;
 use transship_copy::endpoint::{self, Ask};
 use transship_layout::Source;
 use transship_pack::{UnpackLimits, UnpackProgress};
-use transship_spec::Descriptor;
+use transship_spec::{Descriptor, Kind};
 
 use crate::args::LayerLimits;
 use crate::content::Content;
@@ -21,6 +21,17 @@ pub(super) fn limits(flags: &LayerLimits) -> UnpackLimits {
         max_entries: flags.max_entries,
         max_depth: flags.max_depth,
         ..UnpackLimits::default()
+    }
+}
+
+/// What ended the reading of layers; where it was a limit, with what sets another.
+pub(super) fn limited(error: transship_pack::Error) -> Failure {
+    let failure = Failure::from(error);
+    match failure.kind() {
+        Kind::Limit => failure.hint(
+            "if you trust the image, --max-size, --max-ratio, --max-entries and --max-depth set other limits",
+        ),
+        _ => failure,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use transship_pack::{NotSet, PlannedLayer, Rootfs, UnpackOptions, UnpackPlan, Unpacked};
 use transship_spec::{Digest, MediaType};
 
-use super::layers::{Opened, Watched, limits};
+use super::layers::{Opened, Watched, limited, limits};
 use crate::args::{self, Durability};
 use crate::content::Content;
 use crate::context::Context;
@@ -91,7 +91,7 @@ fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
         metadata: metadata.clone(),
         progress: Some(Arc::new(Watched::new(&context.progress, Some(plan.stored_size())))),
     };
-    let done = transship_pack::unpack(opened.source(), &plan, rootfs, &options)?;
+    let done = transship_pack::unpack(opened.source(), &plan, rootfs, &options).map_err(limited)?;
     let text = format!(
         "unpacked {} of {} ({}) in {}",
         counted(done.entries, "entry", "entries"),

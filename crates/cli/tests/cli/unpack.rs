@@ -75,6 +75,7 @@ fn limits_and_other_platforms_have_their_exit_codes_and_leave_nothing() {
         words.extend(flags);
         let run = sandbox.run(&words);
         assert_eq!(run.code, code, "{flags:?}: {run:?}");
+        assert_eq!(run.stderr.contains("--max-size, --max-ratio"), code == 9, "{flags:?}: {run:?}");
         assert_eq!(sandbox.path("tree").exists(), code == 0, "{flags:?}");
         assert!(!sandbox.path(".tree.transship-unpack").exists());
         let _ = fs::remove_dir_all(sandbox.path("tree"));

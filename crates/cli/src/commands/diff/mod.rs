@@ -8,7 +8,7 @@ use std::sync::Arc;
 use transship_pack::{Compared, Diff, DiffOptions, DiffSide, Excludes, Status};
 use transship_spec::{Kind, Platform};
 
-use super::layers::{Opened, Watched, limits};
+use super::layers::{Opened, Watched, limited, limits};
 use crate::args;
 use crate::content::Content;
 use crate::context::Context;
@@ -67,7 +67,7 @@ fn compare(args: &args::Diff, context: &Context) -> Result<([Place; 2], Diff), F
     };
     let sides =
         (DiffSide { source: one.source(), image: &first }, DiffSide { source: two.source(), image: &second });
-    let diff = transship_pack::diff(sides.0, sides.1, &options)?;
+    let diff = transship_pack::diff(sides.0, sides.1, &options).map_err(limited)?;
     Ok(([left, right], diff))
 }
 
