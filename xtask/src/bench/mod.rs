@@ -10,6 +10,7 @@ mod pack;
 mod registry;
 mod scale;
 mod tree;
+mod unpack;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use crate::process::{cargo, run as execute, shown, target};
 const PROGRAMS: needs::Programs = &[
     ("docker-registry", "docker-registry"),
     ("skopeo", "skopeo"),
+    ("umoci", "umoci"),
     ("pigz", "pigz"),
     ("zstd", "zstd"),
     ("tar", "tar"),
@@ -41,7 +43,7 @@ pub(crate) struct Args {
     /// References of the layout of `scale`; it has ten times as many blobs
     #[arg(long, default_value_t = 100_000)]
     references: u64,
-    /// A folder to take the input of `pack` from, instead of this machine's own files
+    /// A folder to take the input of `pack` and `unpack` from, instead of this machine's own files
     #[arg(long, value_name = "DIR")]
     from: Vec<PathBuf>,
     /// Where to work; 12 GiB must be free there
@@ -53,6 +55,8 @@ pub(crate) struct Args {
 enum What {
     /// A tree of 700 MB and 20,000 files into a layout, beside tar with pigz, zstd and openssl
     Pack,
+    /// The same tree as an image out of a layout, beside umoci and tar
+    Unpack,
     /// An image of 2 GiB from a layout to a registry and back, beside skopeo
     Copy,
     /// A layout of a million blobs and 100,000 references
@@ -68,9 +72,15 @@ pub(crate) fn run(args: &Args) -> Result {
     let work = Work::begin(args.work.clone().unwrap_or_else(|| target().join("bench")))?;
     let transship = target().join("release/transship");
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
-    if wanted(What::Pack) {
+    if wanted(What::Pack) || wanted(What::Unpack) {
         let tree = tree::gather(&work.path.join("tree"), &args.from)?;
-        pack::bench(&transship, &tree, &work.path, args.rounds)?;
+        if wanted(What::Pack) {
+            pack::bench(&transship, &tree, &work.path, args.rounds)?;
+        }
+        if wanted(What::Unpack) {
+            unpack::bench(&transship, &tree, &work.path, args.rounds)?;
+        }
+        remove(&tree.path)?;
     }
     if wanted(What::Copy) {
         copy::bench(&transship, &work.path, args)?;
