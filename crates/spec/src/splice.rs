@@ -2,7 +2,7 @@
 //! order of everything (law 1 of ARCHITECTURE.md).
 //!
 //! An [`Object`] is changed member by member; an array is taken apart with [`elements`] and put together again with
-//! [`array`]. What is added is set apart as its neighbours are, so that a document written for people stays one.
+//! [`array()`]. What is added is set apart as its neighbours are, so that a document written for people stays one.
 
 use serde::Serialize;
 

@@ -5,8 +5,8 @@
 //! two ways to read one thing agree. `fuzz/fuzz_targets` has one target for each, and `tests/` here runs every body over
 //! the kept corpus, and over what proptest makes of it, with the other tests.
 //!
-//! A body takes its input apart itself. Where a reader takes several texts, they are [`parts`] of the input; where it takes
-//! files whose names are digests, the input is a [`tree`] in which digests are filled in, since no fuzzer guesses one.
+//! A body takes its input apart itself. Where a reader takes several texts, they are `parts` of the input; where it takes
+//! files whose names are digests, the input is a `tree` in which digests are filled in, since no fuzzer guesses one.
 //!
 //! Nothing here defends itself against its input: folders are temporary, and names that lead out of them are passed over.
 

@@ -165,6 +165,8 @@ impl Tree {
     }
 
     /// Goes to a folder. What of it is not there is made, or false is returned and we are somewhere on the way.
+    ///
+    /// A link that leads by way of a folder that is not there, and out of it again, is taken by its names.
     pub(super) fn enter(&mut self, parts: &[&[u8]], make: bool) -> Result<bool, Unreached> {
         let alike = self.levels[1..].iter().zip(parts).take_while(|(level, part)| level.name == **part);
         let common = alike.count();
@@ -178,8 +180,9 @@ impl Tree {
             match &*part {
                 b"" | b"." => {}
                 b".." => self.leave_to(self.levels.len().saturating_sub(2))?,
-                _ => match self.step(&part, make)? {
+                _ => match self.step(&part, make && !leads_back(&todo))? {
                     Step::Done => {}
+                    Step::Absent if make => todo = without_detours(part, todo),
                     Step::Absent => return Ok(false),
                     Step::Link(target) => {
                         links += 1;
@@ -347,6 +350,26 @@ impl Tree {
     pub(super) fn take_left(&mut self) -> Vec<Left> {
         std::mem::take(&mut self.left)
     }
+}
+
+/// Whether the way leads back somewhere.
+fn leads_back(todo: &[Vec<u8>]) -> bool {
+    todo.iter().any(|part| part == b"..")
+}
+
+/// The way from here on, its next part last, without folders that are entered only to be left: where the first of them is not
+/// there, none is, and none is made.
+fn without_detours(part: Vec<u8>, todo: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut way: Vec<Vec<u8>> = Vec::new();
+    for part in std::iter::once(part).chain(todo.into_iter().rev()) {
+        match &*part {
+            b"" | b"." => {}
+            b".." if way.last().is_some_and(|before| before != b"..") => drop(way.pop()),
+            _ => way.push(part),
+        }
+    }
+    way.reverse();
+    way
 }
 
 enum Step {

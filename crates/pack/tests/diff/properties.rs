@@ -30,7 +30,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn target() -> impl Strategy<Value = String> {
-    let targets = vec!["a", "b", "/a", "/c/b", "../b", "a/../b", ".", "../../c", "missing"];
+    let targets = vec!["a", "b", "/a", "/c/b", "../b", "a/../b", ".", "../../c", "missing", "missing/../a"];
     prop::sample::select(targets).prop_map(str::to_owned)
 }
 

@@ -137,6 +137,8 @@ fn img_128_a_link_among_the_parents_is_resolved_in_the_root() {
     assert_eq!(missing, ["lib", "usr", "usr/lib", "usr/lib/x"], "what a link leads to is made");
     let up = paths(&[Tar::new().symlink("a", "../../../b/../c").folder("b").file("a/x", b"").end()]);
     assert_eq!(up, ["a", "b", "c", "c/x"], "there is nothing above the root");
+    let back = paths(&[Tar::new().symlink("a", "no/such/../../b/./../c/d/..").file("a/x", b"").end()]);
+    assert_eq!(back, ["a", "c", "c/x"], "what a link only passes through is not made");
 }
 
 #[test]
