@@ -324,7 +324,10 @@ impl Source for Archive {
     }
 
     fn size(&self, digest: &Digest) -> Result<Option<u64>> {
-        Ok(Self::size(self, digest))
+        match self.0.contents.blobs.get(digest) {
+            Some(Spot::Wrong(what)) => Err(wrong(self.0.path.join(blob_path(digest)), *what)),
+            _ => Ok(Self::size(self, digest)),
+        }
     }
 }
 

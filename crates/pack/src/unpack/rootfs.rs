@@ -28,7 +28,7 @@ const TRIES: usize = 100;
 /// # let path = folder.path().join("rootfs");
 /// let rootfs = transship_pack::Rootfs::begin(&path)?;
 /// assert!(rootfs.path().ends_with(".rootfs.transship-unpack") && !path.exists());
-/// # Ok::<(), transship_pack::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "a tree that is not unpacked to is removed"]
