@@ -207,7 +207,7 @@ fn number(field: &[u8]) -> Option<u64> {
 fn size_record(mut records: &[u8]) -> Result<Option<u64>, &'static str> {
     const BROKEN: &str = "a PAX record is malformed";
     let mut size = None;
-    while !records.is_empty() && records[0] != 0 {
+    while !records.is_empty() {
         let space = records.iter().take(20).position(|byte| *byte == b' ').ok_or(BROKEN)?;
         let len: usize = decimal(&records[..space]).and_then(|len| len.try_into().ok()).ok_or(BROKEN)?;
         if len <= space + 2 || len > records.len() || records[len - 1] != b'\n' {
@@ -305,7 +305,9 @@ mod tests {
             let tar = [with(b"13 size=1024\n", flag), header(b'0', 0), body.clone(), vec![0; 1024]].concat();
             assert_eq!(check(&tar, 100), Ok(0));
         }
-        for bad in [&b"13 size=102\n"[..], b"9 size=x\n", b"x", b"0 \n", b"99999999999999999999999 a=b\n"] {
+        for bad in
+            [&b"13 size=102\n"[..], b"9 size=x\n", b"x", b"0 \n", b"99999999999999999999999 a=b\n", b"\0\0"]
+        {
             assert!(matches!(check(&with(bad, b'x'), 100), Err(Flaw::Invalid(_))), "{bad:?}");
         }
         let link = [header(b'1', 5), vec![0; 1024]].concat();
