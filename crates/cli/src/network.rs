@@ -170,6 +170,7 @@ fn settings(context: &Context, flags: &NetworkFlags, registries: &[&str]) -> Res
     let mut settings = Settings {
         environment: context.environment.credentials(flags.authfile.as_deref()),
         hosts: hosts(flags, &registries)?,
+        rate: flags.limit_rate,
         events: Arc::new(context.progress.clone()),
         ..Settings::default()
     };

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::features::Features;
 use crate::host;
 use crate::limit::Throttle;
+use crate::rate::Rate;
 use crate::repository::Repository;
 use crate::settings::{HostSettings, Settings};
 use crate::tls;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) resolver: Resolver,
     pub(crate) keychain: Keychain,
+    pub(crate) rate: Arc<Rate>,
     /// Connections by TLS settings: hosts of the same settings share a pool.
     pools: Mutex<Vec<(HostSettings, reqwest::Client)>>,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
@@ -58,7 +60,9 @@ impl Client {
     /// [`Error::Settings`] when a file of certificates or the proxy cannot be used.
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let keychain = Keychain::new(settings.environment.clone(), Arc::clone(&settings.events));
+        let rate = Arc::new(Rate::new(settings.rate));
         let shared = Shared {
+            rate,
             settings,
             resolver: Resolver::default(),
             keychain,

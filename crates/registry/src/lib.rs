@@ -48,6 +48,7 @@ mod limit;
 mod link;
 mod manifest;
 mod page;
+mod rate;
 mod redact;
 mod referrers;
 mod repository;

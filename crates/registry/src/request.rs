@@ -5,6 +5,7 @@
 //! after failures that may pass, and waits as the server and the settings say.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -168,7 +169,7 @@ impl Host {
         let settings = &self.shared.settings;
         let own = host::same_origin(url, &self.base);
         let http = if own { self.shared.pool(&self.settings)? } else { self.shared.connections(url)? };
-        let gauge = Gauge::new(&settings.timeouts, call.payload.len());
+        let gauge = Gauge::new(&settings.timeouts, call.payload.len(), Arc::clone(&self.shared.rate));
         let request = self.request(call, url, authorization, &gauge);
         settings.events.request(&host::authority(url), call.method.as_str());
         tracing::debug!(method = %call.method, url = redact::url(url), "request");
@@ -197,7 +198,7 @@ impl Host {
         call: &Call<'_>,
         url: &Url,
         authorization: Option<&Secret>,
-        gauge: &std::sync::Arc<Gauge>,
+        gauge: &Arc<Gauge>,
     ) -> reqwest::Request {
         let mut request = reqwest::Request::new(call.method.clone(), url.clone());
         *request.headers_mut() = call.headers.clone();
@@ -207,7 +208,10 @@ impl Host {
         }
         let body = match &call.payload {
             Payload::Nothing => None,
-            Payload::Bytes(bytes) => Some(bytes.clone().into()),
+            Payload::Bytes(bytes) => {
+                self.shared.rate.moved(bytes.len());
+                Some(bytes.clone().into())
+            }
             Payload::Part { source, range, size } => {
                 let events = (self.shared.settings.events.clone(), self.name.clone());
                 let part = watch::Part { bytes: range.end - range.start, is_last: range.end == *size };

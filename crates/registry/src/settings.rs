@@ -4,6 +4,7 @@
 //! shorten it; a time of zero means that there is no such limit.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ pub struct Settings {
     pub limits: Limits,
     /// Transfers under way at the same time to one host, in each direction; at least 1.
     pub concurrency: usize,
+    /// Bytes a second that all transfers together may move, up and down; none is as many as come. Heads of requests and
+    /// answers do not count, and time that is spent waiting for it does not count as slowness of the server.
+    pub rate: Option<NonZeroU64>,
     /// How blobs are uploaded.
     pub upload: Upload,
     /// Files of certificates (PEM) of authorities to trust beside those of the system.
@@ -48,6 +52,7 @@ impl Default for Settings {
             retry: Retry::default(),
             limits: Limits::default(),
             concurrency: 6,
+            rate: None,
             upload: Upload::default(),
             ca_files: Vec::new(),
             hosts: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! Nothing stands still for longer than the settings allow (reliability, section 1.5).
 //!
 //! Time counts only while we wait for the other side. While the source of an upload gives nothing, or the reader of a
-//! download takes nothing, no clock runs.
+//! download takes nothing, no clock runs; neither does one while we keep to a rate ourselves.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::BoxError;
 use crate::events::Events;
+use crate::rate::Rate;
 use crate::settings::Timeouts;
 use crate::wire::Patience;
 
@@ -67,7 +68,10 @@ fn seconds(time: Duration) -> String {
 
 /// What the body of a request tells its watcher.
 #[derive(Debug)]
-pub(crate) struct Gauge(Mutex<Sending>);
+pub(crate) struct Gauge {
+    sending: Mutex<Sending>,
+    rate: Arc<Rate>,
+}
 
 #[derive(Debug)]
 struct Sending {
@@ -89,10 +93,16 @@ enum Phase {
 
 impl Gauge {
     /// For a request with the given number of bytes in its body.
-    pub(crate) fn new(timeouts: &Timeouts, bytes: u64) -> Arc<Self> {
+    pub(crate) fn new(timeouts: &Timeouts, bytes: u64, rate: Arc<Rate>) -> Arc<Self> {
         let now = Instant::now();
         let phase = if bytes == 0 { Phase::Answer(now) } else { Phase::Network(now) };
-        Arc::new(Self(Mutex::new(Sending { phase, watch: Watch::new(timeouts), sent: 0, failure: None })))
+        let sending = Sending { phase, watch: Watch::new(timeouts), sent: 0, failure: None };
+        Arc::new(Self { sending: Mutex::new(sending), rate })
+    }
+
+    /// What all that moves has to keep to.
+    pub(crate) fn rate(&self) -> &Arc<Rate> {
+        &self.rate
     }
 
     /// How many bytes the connection has taken.
@@ -101,7 +111,7 @@ impl Gauge {
     }
 
     fn sending(&self) -> std::sync::MutexGuard<'_, Sending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn take_failure(&self) -> Option<BoxError> {
@@ -201,6 +211,7 @@ impl Upload {
             return Ok(None);
         }
         self.gauge.asked().map_err(std::io::Error::other)?;
+        self.gauge.rate.ready().await;
         while self.piece.is_empty() {
             self.piece = match self.source.next().await {
                 Some(Ok(piece)) => piece,
@@ -215,6 +226,7 @@ impl Upload {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let piece = self.piece.split_to(self.piece.len().min(PIECE).min(left));
         self.left -= piece.len() as u64;
+        self.gauge.rate.moved(piece.len());
         self.gauge.gave(piece.len() as u64, self.left == 0);
         self.events.0.sent(&self.events.1, piece.len() as u64);
         Ok(Some(piece))

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::error::BoxError;
+use crate::rate::Rate;
 use crate::settings::Timeouts;
 use crate::watch::{Gauge, Watch};
 
@@ -68,7 +69,7 @@ pub(crate) async fn send(
     };
     let (status, url, headers) =
         (response.status().as_u16(), response.url().clone(), response.headers().clone());
-    let body = Body { response, watch: Watch::new(timeouts), permit: None };
+    let body = Body { response, watch: Watch::new(timeouts), rate: Arc::clone(gauge.rate()), permit: None };
     Ok(Answer { status, headers, url, body })
 }
 
@@ -77,6 +78,7 @@ pub(crate) async fn send(
 pub(crate) struct Body {
     response: reqwest::Response,
     watch: Watch,
+    rate: Arc<Rate>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -88,10 +90,12 @@ impl Body {
 
     /// The next piece; nothing at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+        self.rate.ready().await;
         let start = Instant::now();
         let piece = or_after(self.watch.idle_limit(), self.response.chunk()).await;
         let piece = piece.ok_or_else(|| Broken::Cut(self.watch.idle()))?.map_err(broken)?;
         if let Some(piece) = &piece {
+            self.rate.moved(piece.len());
             self.watch.moved(piece.len() as u64, start.elapsed()).map_err(Broken::Cut)?;
         }
         Ok(piece)

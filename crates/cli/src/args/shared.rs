@@ -1,10 +1,11 @@
 //! Flags that several commands have, in groups: a command takes a group only if all of it means something there.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::values::{ForHost, at_least_one, size};
+use super::values::{ForHost, at_least_one, rate, size};
 
 /// How much is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -102,6 +103,9 @@ pub(crate) struct NetworkFlags {
     /// Send a request again up to N times, if that may help
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub(crate) retries: u32,
+    /// Send and receive at most BYTES a second in all; 10MiB/s and the like are understood
+    #[arg(long, value_name = "BYTES/s", value_parser = rate)]
+    pub(crate) limit_rate: Option<NonZeroU64>,
     /// Refuse to use the network (also with TRANSSHIP_OFFLINE=1)
     #[arg(long)]
     pub(crate) offline: bool,

@@ -1,5 +1,6 @@
 //! Values of flags that are more than a word.
 
+use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -56,6 +57,12 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "it is not a number of bytes, or one with KiB, MiB, GiB or TiB after it".to_owned())
 }
 
+/// Bytes a second: a number of bytes, with `/s` after it or not. There must be one at least.
+pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    let bytes = size(text.strip_suffix("/s").unwrap_or(text))?;
+    NonZeroU64::new(bytes).ok_or_else(|| "nothing would ever move".to_owned())
+}
+
 /// A stretch of time: `90s`, `10m`, `1h`, `2d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -104,6 +111,16 @@ mod tests {
         }
         for bad in ["", "KiB", "4K", "4kib", "-1", "1.5GiB", "99999999999TiB", "1 GiB"] {
             assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_are_sizes_a_second() {
+        for (text, bytes) in [("17", 17), ("500KiB", 500 << 10), ("10MiB/s", 10 << 20)] {
+            assert_eq!(rate(text).map(NonZeroU64::get), Ok(bytes), "{text}");
+        }
+        for bad in ["0", "0MiB/s", "/s", "10MiB/m", "10 MiB/s", "unlimited"] {
+            assert!(rate(bad).is_err(), "{bad}");
         }
     }
 

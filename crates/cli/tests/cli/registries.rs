@@ -41,6 +41,27 @@ fn there_and_back_everything_is_as_it_was() {
 }
 
 #[test]
+fn a_copy_keeps_to_the_rate_it_was_given() {
+    let (sandbox, registry) = (Sandbox::new(), registry());
+    let mut seed = 1_u32;
+    let noise: String = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + u8::try_from(seed >> 26).unwrap())
+    })
+    .take(400 << 10)
+    .collect();
+    sandbox.write("rootfs/file", &noise);
+    sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1", "--compression", "none"]);
+    let there = format!("docker://{}/team/app:v1", registry.address());
+    let start = std::time::Instant::now();
+    sandbox.ok(&["copy", "oci:out:v1", &there, "--limit-rate", "1MiB/s"]);
+    assert!(start.elapsed().as_millis() >= 250, "{:?}", start.elapsed());
+    for bad in ["0", "fast", "1MB/s"] {
+        sandbox.fails(2, &["copy", "oci:out:v1", &there, "--limit-rate", bad]);
+    }
+}
+
+#[test]
 fn img_10_an_image_is_built_upon_one_in_a_registry_and_needs_no_layer_of_it_to_go_back_there() {
     let (sandbox, registry) = (Sandbox::new(), registry());
     sandbox.write("rootfs/file", "hello");

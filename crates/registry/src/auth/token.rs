@@ -1,5 +1,6 @@
 //! Fetching a token from a token server (DIST-106, DIST-107, DIST-111, DIST-113).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -93,7 +94,7 @@ impl Host {
         let (method, url) = (request.method().clone(), request.url().clone());
         settings.events.request(url.host_str().unwrap_or_default(), method.as_str());
         tracing::debug!(%method, url = redact::url(&url), "asking for a token");
-        let gauge = Gauge::new(&settings.timeouts, 0);
+        let gauge = Gauge::new(&settings.timeouts, 0, Arc::clone(&self.shared.rate));
         let sent = wire::send(&http, request, gauge, &settings.timeouts, Patience::Usual).await;
         sent.map_err(|broken| request::failure(broken, &request::exchange(&method, &url), &asked.secrets()))
     }

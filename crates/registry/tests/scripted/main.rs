@@ -6,6 +6,7 @@ mod auth;
 mod download;
 mod listing;
 mod manifest;
+mod rate;
 mod redirect;
 mod retry;
 mod secrets;
