@@ -10,12 +10,13 @@ use transship_spec::{Annotations, Descriptor, Manifest, MediaType, annotations, 
 
 use crate::epoch::created;
 use crate::image::check_annotations;
+use crate::kinds::Made;
 use crate::kinds::files::store;
 use crate::layer::Progress;
 use crate::{Error, Warning};
 
 /// ORAS's word for a config whose type nobody told.
-const UNKNOWN_CONFIG: &str = "application/vnd.unknown.config.v1+json";
+pub(crate) const UNKNOWN_CONFIG: &str = "application/vnd.unknown.config.v1+json";
 
 /// What an artifact says beside its files.
 #[derive(Debug, Clone, Default)]
@@ -54,10 +55,25 @@ pub struct Artifact {
     pub layers: Vec<Descriptor>,
     /// What could not be kept, or is doubtful.
     pub warnings: Vec<Warning>,
+    /// The repository's last name and the tag by which the tool of its kind would push it.
+    pub called: Option<(String, String)>,
     refers: bool,
 }
 
 impl Artifact {
+    /// What a kind made, once it is stored.
+    pub(crate) fn of(made: Made, warnings: Vec<Warning>) -> Self {
+        let Made { document, called } = made;
+        let refers = document.subject().is_some();
+        // IMG-38: what lists it tells what it is; of referrers their annotations are told, too (DIST-71).
+        let descriptor = match refers {
+            true => referrers::descriptor(&document),
+            false => Descriptor { artifact_type: document.artifact_type().cloned(), ..document.descriptor() },
+        };
+        let layers = document.as_manifest().map(|manifest| manifest.layers.clone()).unwrap_or_default();
+        Self { descriptor, layers, warnings, called, refers }
+    }
+
     /// Lists the artifact: under its name, else as a referrer of its subject, else as content that was asked for.
     pub(crate) fn list(
         &self,
@@ -134,12 +150,6 @@ impl Draft<'_> {
         manifest.annotations = self.annotations;
         let document = manifest.to_document()?;
         session.put_document(&document)?;
-        let refers = manifest.subject.is_some();
-        // IMG-38: what lists it tells what it is; of referrers their annotations are told, too (DIST-71).
-        let descriptor = match refers {
-            true => referrers::descriptor(&document),
-            false => Descriptor { artifact_type: document.artifact_type().cloned(), ..document.descriptor() },
-        };
-        Ok(Artifact { descriptor, layers: manifest.layers, warnings: self.warnings, refers })
+        Ok(Artifact::of(Made::of(document), self.warnings))
     }
 }

@@ -108,6 +108,16 @@ pub enum Error {
     /// There is nothing to pack.
     #[error("{0}")]
     Nothing(&'static str),
+    /// An input, or the content of an artifact, is not what its kind says.
+    #[error("{} is no {kind}: {reason}", quote(what))]
+    NotOfKind {
+        /// Which input, or the digest of what.
+        what: String,
+        /// What it should be, as a noun.
+        kind: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
     /// Two files of an artifact have one title.
     #[error("two files have the title {}; give one another: TITLE=FILE", quote(.0))]
     Title(String),
@@ -227,6 +237,7 @@ impl Error {
             | Self::Specification { .. }
             | Self::Differs { .. }
             | Self::Packed { .. }
+            | Self::NotOfKind { .. }
             | Self::Reserved(_)
             | Self::Tar { .. }
             | Self::Truncated { .. }
@@ -259,6 +270,11 @@ impl Error {
 
     pub(crate) fn tree(path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Tree { path: path.to_owned(), source: source.into() }
+    }
+
+    /// An input, or the content of an artifact, that is not what its kind says: `what` is a path or a digest.
+    pub fn not_of_kind(what: impl Into<String>, kind: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::NotOfKind { what: what.into(), kind: kind.into(), reason: reason.into() }
     }
 
     pub(crate) fn option(what: &'static str, text: &str, reason: impl Into<String>) -> Self {

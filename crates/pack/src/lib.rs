@@ -2,6 +2,7 @@
 //!
 //! - [`pack_image`] makes an image of folders and tars, each a layer, alone or upon a [`Base`].
 //! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
+//! - [`kinds`] are sorts of artifacts, each in the form of its own tool: recognised, described, extracted, packed.
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
 //!   [`assemble_image`] takes it from there; [`Reuse`] finds it in images.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
@@ -47,7 +48,7 @@ mod flatten;
 mod ignore;
 mod image;
 mod index;
-mod kinds;
+pub mod kinds;
 mod layer;
 pub mod mtree;
 mod origin;

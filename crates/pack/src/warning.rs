@@ -56,6 +56,8 @@ pub enum Warning {
     HostAttributes(u64),
     /// An annotation lies in the namespace that the OCI reserves, and is not defined there (IMG-166).
     ReservedAnnotation(String),
+    /// Something about an artifact that is doubtful by the rules of its kind. Whoever says it escapes what strangers wrote.
+    Doubtful(String),
     /// An artifact holds an empty file: not every registry takes an empty blob (IMG-65).
     EmptyFile(String),
     /// An artifact's config has the type of an image's config, which tools will take for an image (IMG-66).
@@ -115,6 +117,7 @@ impl fmt::Display for Warning {
             Self::ReservedAnnotation(key) => {
                 write!(f, "the annotation {} is reserved to the OCI and not defined by it", quote(key))
             }
+            Self::Doubtful(what) => f.write_str(what),
             Self::EmptyFile(title) => {
                 write!(f, "{} is empty, and not every registry takes an empty blob", quote(title))
             }

@@ -13,6 +13,8 @@ pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub const CREATED: &str = "org.opencontainers.image.created";
 /// A human-readable title; on layers of artifacts, the file's name (IMG-173).
 pub const TITLE: &str = "org.opencontainers.image.title";
+/// The version of what is packed.
+pub const VERSION: &str = "org.opencontainers.image.version";
 /// The digest of the base image (IMG-171).
 pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 /// The full name of the base image (IMG-171).
@@ -38,7 +40,7 @@ const DEFINED: [&str; 15] = [
     "org.opencontainers.image.url",
     "org.opencontainers.image.documentation",
     "org.opencontainers.image.source",
-    "org.opencontainers.image.version",
+    VERSION,
     "org.opencontainers.image.revision",
     "org.opencontainers.image.vendor",
     "org.opencontainers.image.licenses",

@@ -51,9 +51,19 @@ impl Manifest {
     /// # Errors
     /// [`Error::Limit`] past [`Document::MAX_SIZE`].
     pub fn to_document(&self) -> Result<Document, Error> {
-        let text = Writer::default()
-            .field("schemaVersion", &2)
-            .field("mediaType", &self.media_type)
+        self.write(Writer::default().field("schemaVersion", &2).field("mediaType", &self.media_type))
+    }
+
+    /// The same without its `mediaType`, as Helm and conftest write manifests: only what lists it tells what it is.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] past [`Document::MAX_SIZE`].
+    pub fn to_untyped_document(&self) -> Result<Document, Error> {
+        self.write(Writer::default().field("schemaVersion", &2))
+    }
+
+    fn write(&self, head: Writer) -> Result<Document, Error> {
+        let text = head
             .optional("artifactType", self.artifact_type.as_ref())
             .field("config", &self.config)
             .field("layers", &self.layers)

@@ -12,13 +12,40 @@ use transship_layout::{Layout, Name, Session};
 use transship_spec::{Descriptor, MediaType, annotations};
 
 pub use super::input::File;
-use crate::artifact::{Artifact, ArtifactOptions};
+use super::{Kind, Sight, Sign};
+use crate::artifact::{Artifact, ArtifactOptions, UNKNOWN_CONFIG};
 use crate::layer::{Progress, open_regular};
 use crate::{Error, LayerOptions, TarOptions, Warning, pack_layer};
 
 /// What an artifact of files is, unless told otherwise: ORAS's word for what it does not know.
 pub(crate) const UNKNOWN_ARTIFACT: &str = "application/vnd.unknown.artifact.v1";
 const PIECE: usize = 256 << 10;
+
+/// Files by their titles, as ORAS 1.0 and 1.1 write them.
+#[derive(Debug)]
+pub(crate) struct FilesKind;
+
+impl Kind for FilesKind {
+    fn name(&self) -> &'static str {
+        "files"
+    }
+
+    fn about(&self) -> &'static str {
+        "any files and folders, by their titles (ORAS)"
+    }
+
+    fn recognise(&self, sight: &Sight<'_>) -> Option<Sign> {
+        let is_titled =
+            || sight.layers().iter().any(|layer| layer.annotations.contains_key(annotations::TITLE));
+        match () {
+            () if sight.is_type(UNKNOWN_ARTIFACT) => Some(Sign::ArtifactType),
+            () if sight.is_config(UNKNOWN_CONFIG) => Some(Sign::ConfigType),
+            // An artifact of a type that nobody knows is one of files all the same.
+            () if is_titled() => Some(Sign::Annotation),
+            () => None,
+        }
+    }
+}
 
 /// Files, and how they become an artifact.
 #[derive(Debug, Clone, Default)]

@@ -45,10 +45,22 @@ impl File {
         Ok(Self { title, path, media_type: None })
     }
 
+    /// A file that is named by the last name of its path, wherever that is.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a path that has none, or whose name is not UTF-8.
+    pub fn named_last(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            let reason = "it has no last name in UTF-8; name it: TITLE=FILE";
+            return Err(Error::option("the title of a file", &path.to_string_lossy(), reason));
+        };
+        Ok(Self { title: name.to_owned(), path, media_type: None })
+    }
+
     /// Whether the title is one that may be unpacked.
     pub(crate) fn check_title(&self) -> Result<(), Error> {
-        let is_name = |part: &str| !matches!(part, "" | "." | "..");
-        if (self.title == "." || self.title.split('/').all(is_name)) && !self.title.contains(['\0', '\\']) {
+        if is_title(&self.title) {
             return Ok(());
         }
         Err(Error::option(
@@ -78,6 +90,12 @@ impl FromStr for File {
         file.check_title()?;
         Ok(file)
     }
+}
+
+/// Whether a name leads to something in the folder that it is taken from: relative, with slashes, cleaned.
+pub(crate) fn is_title(title: &str) -> bool {
+    let is_name = |part: &str| !matches!(part, "" | "." | "..");
+    (title == "." || title.split('/').all(is_name)) && !title.contains(['\0', '\\'])
 }
 
 fn title_of(path: &Path) -> Result<String, Error> {

@@ -1,0 +1,147 @@
+//! The kinds that are known, and which of them something is of.
+
+use std::sync::Arc;
+
+use transship_spec::quote;
+
+use super::{Held, Kind, Sight, unknown};
+use crate::Error;
+
+/// A list of kinds. Where two of them find the same sign, the one that joined last decides: a user's own kind before those
+/// that are built in.
+#[derive(Debug, Clone, Default)]
+pub struct Kinds {
+    kinds: Vec<Arc<dyn Kind>>,
+}
+
+impl Kinds {
+    /// No kinds.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The kinds that this library knows.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let kinds: Vec<Arc<dyn Kind>> = vec![Arc::new(super::files::FilesKind)];
+        Self { kinds }
+    }
+
+    /// The same with one more.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a name that is no name, or is taken.
+    pub fn with(mut self, kind: impl Kind + 'static) -> Result<Self, Error> {
+        let name = kind.name();
+        let is_name = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !is_name || name.starts_with('-') {
+            let rule = "it takes lower-case letters, digits and -";
+            return Err(Error::option("the name of a kind", name, rule));
+        }
+        if name == unknown().name() || self.find(name).is_some() {
+            return Err(Error::option("the name of a kind", name, "another kind has it"));
+        }
+        self.kinds.push(Arc::new(kind));
+        Ok(self)
+    }
+
+    /// All of them, those that are built in first.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Kind> {
+        self.kinds.iter().map(|kind| &**kind)
+    }
+
+    /// The kind of this name.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] with the names that there are.
+    pub fn named(&self, name: &str) -> Result<&dyn Kind, Error> {
+        self.find(name).ok_or_else(|| {
+            let names: Vec<&str> = self.iter().map(Kind::name).collect();
+            Error::Missing {
+                what: format!("kind {}", quote(name)),
+                have: format!("there are {}", names.join(", ")),
+            }
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<&dyn Kind> {
+        self.iter().find(|kind| kind.name() == name)
+    }
+
+    /// The kind that something shows to be of; none for images, for indexes of them, and for what is unknown.
+    #[must_use]
+    pub fn recognise(&self, sight: &Sight<'_>) -> Option<&dyn Kind> {
+        let found = self.iter().filter_map(|kind| Some((kind.recognise(sight)?, kind)));
+        // The first of the strongest, looked at from the end of the list.
+        let found = found.collect::<Vec<_>>().into_iter().rev();
+        found.min_by_key(|(sign, _)| *sign).map(|(_, kind)| kind)
+    }
+
+    /// The same, and what only content tells.
+    ///
+    /// # Errors
+    /// What keeps the content from being read.
+    pub fn recognise_inside(&self, held: &Held<'_>) -> Result<Option<&dyn Kind>, Error> {
+        if let Some(kind) = self.recognise(held.sight()) {
+            return Ok(Some(kind));
+        }
+        for kind in self.kinds.iter().rev() {
+            if kind.is_inside(held)? {
+                return Ok(Some(&**kind));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::Sign;
+    use transship_spec::{Descriptor, Document, Manifest, MediaType};
+
+    #[derive(Debug)]
+    struct Dummy(&'static str, Option<Sign>);
+
+    impl Kind for Dummy {
+        fn name(&self) -> &str {
+            self.0
+        }
+        fn about(&self) -> &str {
+            "a dummy"
+        }
+        fn recognise(&self, _: &Sight<'_>) -> Option<Sign> {
+            self.1
+        }
+    }
+
+    fn document() -> Document {
+        let config = Descriptor::of(MediaType::parse("a/b").unwrap(), b"c");
+        Manifest::new(config, Vec::new()).to_document().unwrap()
+    }
+
+    #[test]
+    fn the_strongest_sign_decides_and_among_equals_the_kind_that_joined_last() {
+        let kinds = Kinds::none()
+            .with(Dummy("by-name", Some(Sign::Name)))
+            .and_then(|kinds| kinds.with(Dummy("first", Some(Sign::ConfigType))))
+            .and_then(|kinds| kinds.with(Dummy("second", Some(Sign::ConfigType))))
+            .and_then(|kinds| kinds.with(Dummy("by-layer", Some(Sign::LayerType))))
+            .and_then(|kinds| kinds.with(Dummy("never", None)))
+            .unwrap();
+        let document = document();
+        assert_eq!(kinds.recognise(&Sight::of(&document)).unwrap().name(), "second");
+        assert!(Kinds::none().recognise(&Sight::of(&document)).is_none());
+    }
+
+    #[test]
+    fn a_kind_has_a_name_of_its_own() {
+        for name in ["", "Helm", "a b", "-x", "files", "artifact"] {
+            assert!(Kinds::built_in().with(Dummy(name, None)).is_err(), "{name}");
+        }
+        let error = Kinds::built_in().named("chart").unwrap_err();
+        assert!(error.to_string().contains("files"), "{error}");
+    }
+}
