@@ -1,8 +1,13 @@
-//! Uploads in chunks, for registries and proxies that refuse large requests (DIST-40…45).
+//! Uploads by `PATCH`: the whole in one stream, the rest of it, or chunks (DIST-34, DIST-40…45).
 //!
-//! After each chunk the server says how much it has. What it says is believed when it lies within the chunk just sent;
+//! A large blob is streamed in one request without `Content-Range`, so that after a cut there is a session to ask how much
+//! it has; only the rest is sent then. Chunks are for registries and proxies that refuse large requests, or on which long
+//! ones break without anything being kept.
+//!
+//! After each request the server says how much it has. What it says is believed when it lies within what was just sent;
 //! a figure that does not move is not, because some registries leave it standing (DIST-172), and what was acknowledged
-//! counts. After a failure the session is asked where it stands, and the upload goes on from there.
+//! counts. Where what was put together does not have the digest, or the session is lost, the blob begins anew in another
+//! session. Only bytes beyond all that a session ever had are progress, so that this ends.
 
 use std::ops::Range;
 
@@ -13,16 +18,18 @@ use crate::auth::Purpose;
 use crate::error::Error;
 use crate::limit::Backoff;
 use crate::repository::Repository;
-use crate::request::{self, Call, Payload};
+use crate::request::{Call, Payload};
 use crate::source::BlobSource;
 use crate::upload::{Session, octets};
 use crate::wire::Answer;
 
 /// Chunks are never made smaller than this.
 const SMALLEST: u64 = 64 << 10;
+/// After so many streams of which nothing was kept, chunks are sent.
+const LOST_STREAMS: u32 = 2;
 
-/// An upload in chunks under way.
-struct Chunks<'a> {
+/// An upload by `PATCH` under way.
+pub(crate) struct Parts<'a> {
     repository: &'a Repository,
     blob: &'a Descriptor,
     source: &'a dyn BlobSource,
@@ -30,63 +37,128 @@ struct Chunks<'a> {
     session: Session,
     /// How many bytes the server has.
     held: u64,
-    size: u64,
+    /// The most that it ever had.
+    most: u64,
+    /// Bytes of a chunk; none where all that is left goes in one request.
+    chunk: Option<u64>,
+    /// Streams that were cut, and of which nothing was kept.
+    lost: u32,
+    /// Whether the last failure was a cut.
+    was_cut: bool,
+    /// Whether the session went on after something failed, so that what it has may not be what it says.
+    patched: bool,
     backoff: Backoff,
 }
 
-impl Repository {
-    /// Sends a blob in chunks and closes the session.
-    pub(crate) async fn upload_chunks(
-        &self,
-        blob: &Descriptor,
-        source: &dyn BlobSource,
+/// What became of a step.
+enum Step {
+    More,
+    Done,
+}
+
+/// How the server came to be asked where it stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// Something broke, or failed.
+    Failure,
+    /// It says that we are not where it is.
+    Order,
+}
+
+impl<'a> Parts<'a> {
+    /// An upload in this session, of which nothing is sent yet: in one stream or in chunks.
+    pub(crate) fn new(
+        repository: &'a Repository,
+        blob: &'a Descriptor,
+        source: &'a dyn BlobSource,
+        purpose: &'a Purpose,
         session: Session,
-        purpose: &Purpose,
-    ) -> Result<(), Error> {
-        let settings = &self.host.shared.settings;
-        let size = self.host.features.chunk(settings.upload.chunk).max(1);
-        let backoff = Backoff::new(&settings.retry);
-        let mut chunks = Chunks { repository: self, blob, source, purpose, session, held: 0, size, backoff };
-        let done = chunks.run().await;
+    ) -> Self {
+        Self {
+            backoff: Backoff::new(&repository.host.shared.settings.retry),
+            repository,
+            blob,
+            source,
+            purpose,
+            session,
+            held: 0,
+            most: 0,
+            chunk: None,
+            lost: 0,
+            was_cut: false,
+            patched: false,
+        }
+    }
+
+    /// Sends chunks, not a stream.
+    pub(crate) fn in_chunks(self) -> Self {
+        Self { chunk: Some(self.usual_chunk()), ..self }
+    }
+
+    /// Sends the blob and closes the session. On an error the session is given up.
+    pub(crate) async fn send(mut self) -> Result<(), Error> {
+        let done = self.run().await;
         if done.is_err() {
-            self.cancel(&chunks.session, purpose).await;
+            self.repository.cancel(&self.session, self.purpose).await;
         }
         done
     }
-}
 
-impl Chunks<'_> {
+    fn usual_chunk(&self) -> u64 {
+        self.repository.host.features.chunk(self.repository.host.shared.settings.upload.chunk).max(1)
+    }
+
     async fn run(&mut self) -> Result<(), Error> {
         loop {
-            let step = if self.held < self.blob.size { self.send().await } else { self.close().await };
+            let step = if self.held < self.blob.size { self.send_part().await } else { self.close().await };
             match step {
-                Ok(false) => {}
-                Ok(true) => return Ok(()),
-                Err(error) => self.recover(error).await?,
+                Ok(Step::More) => {}
+                Ok(Step::Done) => return Ok(()),
+                Err(error) if self.is_first_stream() && refuses_streams(&error) => return Err(error),
+                Err(error) => match self.recover(error).await? {
+                    Step::More => {}
+                    Step::Done => return Ok(()),
+                },
             }
         }
     }
 
-    /// Sends the next chunk.
-    async fn send(&mut self) -> Result<bool, Error> {
-        let start = self.held;
-        let end = self.blob.size.min(start + self.size.max(self.session.least));
-        let range = HeaderValue::try_from(format!("{start}-{}", end - 1));
-        let call = Call::new(Method::PATCH, self.session.location.clone(), self.purpose)
-            .header(header::CONTENT_TYPE, octets())
-            .header(header::CONTENT_RANGE, range.unwrap_or_else(|_| HeaderValue::from_static("0-0")))
-            .payload(Payload::Part { source: self.source, range: start..end, size: self.blob.size });
-        let answer = self.repository.host.attempt(&call).await?;
-        let said = answer.header("range").and_then(held_bytes);
-        self.held = acknowledged(start..end, said);
-        self.backoff.progressed(self.held - start);
-        self.go_on(answer).await?;
-        Ok(false)
+    /// Whether nothing was sent yet but one stream.
+    fn is_first_stream(&self) -> bool {
+        self.chunk.is_none() && self.most == 0
     }
 
-    async fn close(&mut self) -> Result<bool, Error> {
+    /// Sends the next chunk, or all that is left.
+    async fn send_part(&mut self) -> Result<Step, Error> {
+        let start = self.held;
+        let chunk = self.chunk.map_or(u64::MAX, |chunk| chunk.max(self.session.least));
+        let end = self.blob.size.min(start.saturating_add(chunk));
+        let mut call = Call::new(Method::PATCH, self.session.location.clone(), self.purpose)
+            .header(header::CONTENT_TYPE, octets())
+            .payload(Payload::Part { source: self.source, range: start..end, size: self.blob.size });
+        // A stream has no place; a rest has one, so that the server sees whether it fits.
+        if (start > 0 || self.chunk.is_some())
+            && let Ok(range) = HeaderValue::try_from(format!("{start}-{}", end - 1))
+        {
+            call = call.header(header::CONTENT_RANGE, range);
+        }
+        let answer = self.repository.host.attempt(&call).await?;
+        let said = answer.header("range").and_then(held_bytes);
+        self.holds(acknowledged(start..end, said));
+        self.go_on(answer).await?;
+        Ok(Step::More)
+    }
+
+    /// Notes how much the server has, and what of it is progress.
+    fn holds(&mut self, bytes: u64) {
+        self.held = bytes;
+        self.backoff.progressed(bytes.saturating_sub(self.most));
+        self.most = self.most.max(bytes);
+    }
+
+    async fn close(&mut self) -> Result<Step, Error> {
         self.repository.close(&self.session, &self.blob.digest, Payload::Nothing, self.purpose).await?;
-        Ok(true)
+        Ok(Step::Done)
     }
 
     /// Takes over the location for the next request; an answer without one leaves it as it is.
@@ -101,63 +173,141 @@ impl Chunks<'_> {
         Ok(())
     }
 
-    /// After a failure: smaller chunks, the server's own figure, or a new session.
-    async fn recover(&mut self, error: Error) -> Result<(), Error> {
-        match error.status() {
-            Some(413) if self.size.min(self.blob.size) > SMALLEST.max(self.session.least) => {
-                self.size = (self.size.min(self.blob.size) / 2).max(SMALLEST).max(self.session.least);
-                self.repository.host.features.lower_chunk(self.size);
-            }
-            Some(416 | 404) => {
-                // Not a matter of waiting, but of asking; and not without end.
+    /// After a failure: smaller requests, the server's own figure, or a new session.
+    async fn recover(&mut self, error: Error) -> Result<Step, Error> {
+        let status = error.status();
+        self.was_cut = matches!(error, Error::Transport { connected: true, .. });
+        let doubt = if status == Some(416) { Doubt::Order } else { Doubt::Failure };
+        match status {
+            Some(400) if self.patched => return self.begin_anew_after(error).await,
+            Some(413 | 416) if self.lower(doubt) => {}
+            // Not a matter of waiting, but of asking; and not without end.
+            Some(404 | 409 | 410 | 416) => {
                 if self.backoff.failed().is_none() {
                     return Err(error.after(self.backoff.tries()));
                 }
             }
             _ => self.repository.host.again(&mut self.backoff, error).await?,
         }
-        self.locate().await
+        if self.held == self.blob.size && self.is_there().await {
+            // The answer to the last request was lost, and nothing else.
+            return Ok(Step::Done);
+        }
+        while let Err(error) = self.locate(doubt).await {
+            self.repository.host.again(&mut self.backoff, error).await?;
+        }
+        Ok(Step::More)
     }
 
-    /// Asks the session where it stands; where there is none any more, begins another.
-    async fn locate(&mut self) -> Result<(), Error> {
-        let call = Call::new(Method::GET, self.session.location.clone(), self.purpose);
-        match self.repository.host.attempt(&call).await {
-            Ok(answer) => {
-                let said = answer.header("range").and_then(held_bytes);
-                // `0-0` is both nothing and one byte: from nothing it is always right to begin.
-                self.held = said.filter(|held| *held > 1).unwrap_or(0).min(self.blob.size);
-                if said.is_none() && answer.status != 204 {
-                    return Err(request::unexpected(
-                        &answer,
-                        &Method::GET,
-                        "the answer does not say how much is held",
-                    ));
+    /// Sends less at once, where that is possible and may be what is wrong.
+    fn lower(&mut self, doubt: Doubt) -> bool {
+        let features = &self.repository.host.features;
+        let floor = SMALLEST.max(self.session.least);
+        match self.chunk {
+            // One chunk and no more would be the same again.
+            None if self.blob.size - self.held > self.usual_chunk() => {
+                if self.held == 0 {
+                    features.whole_uploads.set(false);
                 }
-                self.go_on(answer).await
+                self.chunk = Some(self.usual_chunk());
+                true
             }
-            Err(error) if error.is_transient() || matches!(error, Error::NotFound(_) | Error::Refused(_)) => {
-                let least = self.session.least;
-                self.session = match self.repository.begin(&self.blob.digest, self.purpose).await {
-                    Ok(session) => session,
-                    // The next try finds out whether this passes.
-                    Err(error) if error.is_transient() => return Ok(()),
-                    Err(error) => return Err(error),
-                };
-                self.session.least = self.session.least.max(least);
-                self.held = 0;
-                Ok(())
+            Some(chunk) if doubt == Doubt::Failure && chunk.min(self.blob.size) > floor => {
+                let smaller = (chunk.min(self.blob.size) / 2).max(floor);
+                features.lower_chunk(smaller);
+                self.chunk = Some(smaller);
+                true
             }
-            Err(error) => Err(error),
+            _ => false,
+        }
+    }
+
+    async fn is_there(&self) -> bool {
+        let head = self.repository.blob_head(&self.blob.digest).await;
+        matches!(head, Ok(Some(head)) if head.size == Some(self.blob.size))
+    }
+
+    /// Asks the session where it stands; where there is none any more, begins another. An error is one that may pass.
+    async fn locate(&mut self, doubt: Doubt) -> Result<(), Error> {
+        let call = Call::new(Method::GET, self.session.location.clone(), self.purpose);
+        let answer = match self.repository.host.attempt(&call).await {
+            Ok(answer) => answer,
+            Err(error) if is_worth_waiting(&error) => return Err(error),
+            Err(error) if error.is_transient() || is_about_session(&error) => return self.begin_anew().await,
+            Err(error) => return Err(error),
+        };
+        // `0-0` is both nothing and one byte, and what those say who do not tell.
+        let said = answer.header("range").and_then(held_bytes).filter(|held| *held > 1);
+        let held = match said {
+            Some(said) if said > self.blob.size => None,
+            Some(said) if doubt == Doubt::Order => Some(said),
+            // What was acknowledged is there, whatever figure stands still.
+            Some(said) => Some(said.max(self.held)),
+            None if doubt == Doubt::Order && self.held > 0 => None,
+            None => Some(self.held),
+        };
+        let Some(held) = held.filter(|_| answer.status == 204 || said.is_some()) else {
+            answer.body.drain().await;
+            return self.begin_anew().await;
+        };
+        self.note_stream(held);
+        self.patched = true;
+        self.holds(held);
+        self.go_on(answer).await
+    }
+
+    /// Begins another session, with nothing sent.
+    async fn begin_anew(&mut self) -> Result<(), Error> {
+        let least = self.session.least;
+        self.session = self.repository.begin(&self.blob.digest, self.purpose).await?;
+        self.session.least = self.session.least.max(least);
+        self.note_stream(0);
+        (self.held, self.patched) = (0, false);
+        Ok(())
+    }
+
+    /// The same, where what was put together from parts is not the blob.
+    async fn begin_anew_after(&mut self, error: Error) -> Result<Step, Error> {
+        tracing::debug!(%error, "an upload that went on is wrong, and begins anew");
+        if self.backoff.failed().is_none() {
+            return Err(error.after(self.backoff.tries()));
+        }
+        while let Err(error) = self.begin_anew().await {
+            self.repository.host.again(&mut self.backoff, error).await?;
+        }
+        Ok(Step::More)
+    }
+
+    /// Long requests of which nothing is kept are not sent for ever.
+    fn note_stream(&mut self, held: u64) {
+        if self.chunk.is_none() && self.was_cut && held == 0 {
+            self.lost += 1;
+            self.chunk = (self.lost >= LOST_STREAMS).then(|| self.usual_chunk());
         }
     }
 }
 
-/// How many bytes the server has after a chunk was acknowledged.
-fn acknowledged(chunk: Range<u64>, said: Option<u64>) -> u64 {
+/// Whether a registry seems not to take a blob by `PATCH` at all.
+pub(crate) fn refuses_streams(error: &Error) -> bool {
+    matches!(error.status(), Some(400 | 405 | 406 | 411 | 415 | 501))
+}
+
+/// Whether the server did not get to say anything of the session.
+fn is_worth_waiting(error: &Error) -> bool {
+    matches!(error, Error::Transport { .. }) || matches!(error.status(), Some(429 | 502..=504))
+}
+
+/// Whether the session may be what is wrong.
+fn is_about_session(error: &Error) -> bool {
+    matches!(error, Error::NotFound(_) | Error::Refused(_) | Error::Protocol { .. })
+}
+
+/// How many bytes the server has after a part was acknowledged.
+fn acknowledged(part: Range<u64>, said: Option<u64>) -> u64 {
     match said {
-        Some(held) if chunk.start < held && held < chunk.end => held,
-        _ => chunk.end,
+        // `0-0` says nothing.
+        Some(held) if part.start < held && 1 < held && held < part.end => held,
+        _ => part.end,
     }
 }
 
@@ -190,6 +340,7 @@ mod tests {
         assert_eq!(acknowledged(100..200, None), 200);
         assert_eq!(acknowledged(100..200, Some(100)), 200);
         assert_eq!(acknowledged(100..200, Some(1)), 200);
+        assert_eq!(acknowledged(0..200, Some(1)), 200);
         assert_eq!(acknowledged(100..200, Some(9999)), 200);
     }
 }

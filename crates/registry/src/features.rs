@@ -11,6 +11,8 @@ pub(crate) struct Features {
     pub(crate) referrers: Known,
     /// Whether it takes a blob in one request.
     pub(crate) whole_uploads: Known,
+    /// Whether it takes a blob by one `PATCH`.
+    pub(crate) streams: Known,
     /// Whether mounting from another repository is worth asking for.
     pub(crate) mount: Known,
     /// Held by who changes an index of referrers.

@@ -1,13 +1,16 @@
 //! Blobs, upwards: mounted, sent whole, or sent in chunks (DIST-30…53, DIST-182).
 //!
 //! The usual way is POST and one PUT. When that fails for a reason that may pass, the whole blob is sent again in a new
-//! session; when the registry finds it too large, or long uploads break on the way twice, it is sent in chunks.
+//! session; when the registry finds it too large, or long uploads break on the way twice, it is sent in chunks. A large
+//! blob goes as POST, one streamed PATCH and an empty PUT, so that after a cut there is a session that can be asked how
+//! much it has.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use transship_spec::{Descriptor, Digest};
 use url::Url;
 
 use crate::auth::Purpose;
+use crate::chunked::{self, Parts};
 use crate::error::Error;
 use crate::limit::Backoff;
 use crate::repository::Repository;
@@ -33,6 +36,17 @@ pub(crate) struct Session {
     pub(crate) location: Url,
     /// The least that a chunk may have, where the registry says so (DIST-40).
     pub(crate) least: u64,
+}
+
+/// How the content of a blob is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In one PUT.
+    Whole,
+    /// In one PATCH, with a PUT after it.
+    Stream,
+    /// In several.
+    Chunks,
 }
 
 /// The answer to a request for mounting.
@@ -115,12 +129,9 @@ impl Repository {
         source: &dyn BlobSource,
         first: Option<Session>,
     ) -> Result<(), Error> {
-        let settings = &self.host.shared.settings;
         let purpose = self.push();
-        let mut backoff = Backoff::new(&settings.retry);
-        let (mut session, mut cuts) = (first, 0);
-        let mut chunked = settings.upload.chunking == Chunking::Always
-            || self.host.features.whole_uploads.get() == Some(false);
+        let mut backoff = Backoff::new(&self.host.shared.settings.retry);
+        let (mut session, mut way, mut cuts) = (first, self.way(blob), 0);
         loop {
             let begun = match session.take() {
                 Some(session) => session,
@@ -132,25 +143,54 @@ impl Repository {
                     }
                 },
             };
-            if chunked {
-                return self.upload_chunks(blob, source, begun, &purpose).await;
-            }
-            let Err(error) = self.upload_whole(blob, source, &begun, &purpose).await else { return Ok(()) };
-            self.cancel(&begun, &purpose).await;
+            let parts = |session| Parts::new(self, blob, source, &purpose, session);
+            let error = match way {
+                Way::Chunks => return parts(begun).in_chunks().send().await,
+                Way::Stream => match parts(begun).send().await {
+                    Err(error) if chunked::refuses_streams(&error) => error,
+                    done => return done,
+                },
+                Way::Whole => match self.upload_whole(blob, source, &begun, &purpose).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) => {
+                        self.cancel(&begun, &purpose).await;
+                        error
+                    }
+                },
+            };
             match error.status() {
+                _ if way == Way::Stream => {
+                    tracing::debug!(%error, "the registry does not take a blob by PATCH");
+                    self.host.features.streams.set(false);
+                    way = Way::Whole;
+                }
                 Some(413 | 416) if blob.size > 0 => {
                     self.host.features.whole_uploads.set(false);
-                    chunked = true;
+                    way = Way::Chunks;
                 }
                 // The session is gone, though it was just begun (row 37).
                 Some(404) if backoff.failed().is_some() => {}
                 _ => {
                     let cut = matches!(error, Error::Transport { connected: true, .. });
-                    cuts += u32::from(cut && blob.size > settings.upload.chunk);
-                    chunked = cuts >= 2;
+                    cuts += u32::from(cut && blob.size > self.host.shared.settings.upload.chunk);
+                    if cuts >= 2 {
+                        way = Way::Chunks;
+                    }
                     self.host.again(&mut backoff, error).await?;
                 }
             }
+        }
+    }
+
+    /// How a blob is sent first.
+    fn way(&self, blob: &Descriptor) -> Way {
+        let (upload, features) = (&self.host.shared.settings.upload, &self.host.features);
+        if upload.chunking == Chunking::Always || features.whole_uploads.get() == Some(false) {
+            Way::Chunks
+        } else if blob.size >= upload.stream.max(1) && features.streams.get() != Some(false) {
+            Way::Stream
+        } else {
+            Way::Whole
         }
     }
 

@@ -177,3 +177,58 @@ async fn dist_96_a_deleted_manifest_is_gone() {
     repository.blob_delete(&layer.digest).await.unwrap();
     assert_eq!(repository.blob_head(&layer.digest).await.unwrap(), None);
 }
+
+/// Passes connections on, and cuts the first that carries so many bytes.
+async fn relay(to: &str, cut_after: usize) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, to) = (listener.local_addr().unwrap(), to.to_owned());
+    let left = std::sync::Arc::new(std::sync::atomic::AtomicIsize::new(isize::try_from(cut_after).unwrap()));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(pass_on(client, server, std::sync::Arc::clone(&left)));
+        }
+    });
+    address
+}
+
+async fn pass_on(
+    client: tokio::net::TcpStream,
+    server: tokio::net::TcpStream,
+    left: std::sync::Arc<std::sync::atomic::AtomicIsize>,
+) {
+    use std::sync::atomic::Ordering;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let ((mut from, mut back), (mut answer, mut to)) = (client.into_split(), server.into_split());
+    let up = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            to.write_all(&buffer[..count]).await?;
+            let count = isize::try_from(count).unwrap();
+            let before = left.fetch_sub(count, Ordering::SeqCst);
+            if before > 0 && before <= count {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // When one way ends, both do.
+    tokio::select! {
+        _ = up => {}
+        _ = tokio::io::copy(&mut answer, &mut back) => {}
+    }
+}
+
+#[tokio::test]
+async fn row_37_a_registry_that_forgets_an_upload_that_was_cut_gets_the_blob_again() {
+    let registry = DockerRegistry::start().await;
+    let mut settings = Settings::default();
+    settings.upload.stream = 1 << 20;
+    let layer = content(3_000_000, 0);
+    let address = relay(registry.address(), 2_700_000).await;
+    let repository =
+        Client::new(settings.clone()).unwrap().repository(&address.to_string(), "team/app").unwrap();
+    let blob = put(&repository, &layer, MediaType::OCI_LAYER_TAR).await;
+    let there = Client::new(settings).unwrap().repository(registry.address(), "team/app").unwrap();
+    assert_eq!(get(&there, &blob).await.unwrap(), layer);
+}

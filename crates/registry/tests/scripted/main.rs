@@ -10,6 +10,7 @@ mod rate;
 mod redirect;
 mod retry;
 mod secrets;
+mod stream;
 mod support;
 mod tls;
 mod upload;

@@ -29,6 +29,11 @@ impl Request {
     pub(crate) fn is(&self, method: &str, start: &str) -> bool {
         self.method == method && self.target.starts_with(start)
     }
+
+    /// Which upload it is about, where the location is `/upload/NUMBER`.
+    pub(crate) fn number_of_upload(&self) -> Option<usize> {
+        self.target.strip_prefix("/upload/")?.split('?').next()?.parse().ok()
+    }
 }
 
 /// What the server does.
