@@ -1,6 +1,6 @@
 //! The client of a process: settings, connections, and the registries it has met.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) throttle: Throttle,
     pub(crate) auth: Authenticator,
     pub(crate) features: Features,
+    /// What was warned of.
+    pub(crate) told: Mutex<HashSet<String>>,
 }
 
 impl Client {
@@ -103,6 +105,7 @@ impl Client {
             throttle: Throttle::new(self.shared.settings.concurrency),
             auth: Authenticator::default(),
             features: Features::default(),
+            told: Mutex::default(),
             shared: Arc::clone(&self.shared),
             settings,
         });

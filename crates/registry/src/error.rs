@@ -240,6 +240,17 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Transport { .. })
     }
 
+    /// Whether the server has too much to do, or says that we ask too much.
+    pub(crate) fn is_overload(&self) -> bool {
+        let said = |exchange: &Exchange| {
+            matches!(exchange.status, Some(429 | 503)) || exchange.has_code("TOOMANYREQUESTS")
+        };
+        match self {
+            Self::Unavailable(exchange) => said(exchange),
+            other => matches!(other, Self::Throttled { .. }),
+        }
+    }
+
     /// The status of the answer, where there was one.
     pub(crate) fn status(&self) -> Option<u16> {
         self.exchange().and_then(|exchange| exchange.status)

@@ -48,6 +48,8 @@ mod limit;
 mod link;
 mod manifest;
 mod page;
+mod places;
+mod quota;
 mod rate;
 mod redact;
 mod referrers;

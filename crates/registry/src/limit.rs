@@ -4,12 +4,12 @@
 //! [`Backoff`] belongs to one piece of work: it counts the tries without progress and draws the wait before the next.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::places::{Lane, Place, Places};
 use crate::settings::Retry;
 
 /// Statuses of an answer after which the same request may succeed.
@@ -29,46 +29,42 @@ pub(crate) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> O
     until.duration_since(now).ok()
 }
 
-/// The pause and the places of one host. Reading and writing have places of their own: an upload that is fed by a
-/// download from the same host would otherwise wait for itself.
+/// The pause and the places of one host.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     until: Mutex<Option<Instant>>,
-    reading: std::sync::Arc<Semaphore>,
-    writing: std::sync::Arc<Semaphore>,
-}
-
-/// Which places a request takes one of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    Reading,
-    Writing,
+    places: Arc<Places>,
 }
 
 impl Throttle {
     pub(crate) fn new(places: usize) -> Self {
-        let places = || std::sync::Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { until: Mutex::new(None), reading: places(), writing: places() }
+        Self { until: Mutex::new(None), places: Arc::new(Places::new(places)) }
     }
 
-    /// Makes every request to the host wait for `pause`; a pause under way is made longer, never shorter.
-    pub(crate) fn pause(&self, pause: Duration) {
-        let Some(until) = Instant::now().checked_add(pause) else { return };
+    /// Makes every request to the host wait for `pause`; a pause under way is made longer, never shorter. Whether there
+    /// was none.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let now = Instant::now();
+        let Some(until) = now.checked_add(pause) else { return false };
         let mut current = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_paused = current.is_some_and(|current| current > now);
         *current = Some(current.map_or(until, |current| current.max(until)));
+        !was_paused
     }
 
     /// Waits for the end of a pause and for a free place, which is held as long as the permit lives.
-    pub(crate) async fn enter(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
-        let places = match lane {
-            Lane::Reading => &self.reading,
-            Lane::Writing => &self.writing,
-        };
-        let permit = std::sync::Arc::clone(places).acquire_owned().await.ok();
+    pub(crate) async fn enter(&self, lane: Lane) -> Place {
+        let mut place = self.places.take(lane).await;
         while let Some(until) = self.pause_end() {
             tokio::time::sleep_until(until).await;
         }
-        permit
+        place.starts();
+        place
+    }
+
+    /// Notes the time from a request without content to its answer.
+    pub(crate) fn answered(&self, time: Duration) {
+        self.places.answered(time);
     }
 
     fn pause_end(&self) -> Option<Instant> {
@@ -200,17 +196,8 @@ mod tests {
         let first = throttle.enter(Lane::Reading).await;
         assert_eq!(start.elapsed().as_secs(), 20);
         let second = throttle.enter(Lane::Reading).await;
-        assert!(first.is_some() && second.is_some());
+        drop((first, second));
         assert_eq!(start.elapsed().as_secs(), 20);
-    }
-
-    #[tokio::test]
-    async fn reading_and_writing_have_places_of_their_own() {
-        let throttle = Throttle::new(1);
-        let reading = throttle.enter(Lane::Reading).await;
-        let writing = throttle.enter(Lane::Writing).await;
-        assert!(reading.is_some() && writing.is_some());
-        assert_eq!(throttle.reading.available_permits(), 0);
     }
 
     proptest! {

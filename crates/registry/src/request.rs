@@ -5,20 +5,23 @@
 //! after failures that may pass, and waits as the server and the settings say.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::Method;
 use http::header::{self, HeaderMap, HeaderValue};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::auth::Purpose;
 use crate::client::Host;
 use crate::error::{BoxError, Error, Exchange};
 use crate::host;
-use crate::limit::{self, Backoff, Lane};
+use crate::limit::{self, Backoff};
+use crate::places::Lane;
+use crate::quota::Quota;
 use crate::redact::{self, Secret};
 use crate::source::BlobSource;
 use crate::watch::{self, Gauge};
@@ -110,9 +113,29 @@ impl Host {
         Ok(())
     }
 
-    /// One try: an answer with a status of success, or an error.
+    /// One try: an answer with a status of success, or an error. It has one of the host's places until the answer is
+    /// read, and tells whether the host keeps up.
     pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Error> {
-        let permit = self.throttle.enter(call.lane()).await;
+        let place = self.throttle.enter(call.lane()).await;
+        match self.follow(call).await {
+            Ok(mut answer) => {
+                place.kept_up();
+                answer.body.hold(place);
+                Ok(answer)
+            }
+            Err(error) => {
+                if error.is_overload()
+                    && let Some(places) = place.overloaded()
+                {
+                    tracing::debug!(host = &*self.name, places, "fewer requests at once");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request to where it leads, with what it takes to be let in.
+    async fn follow(&self, call: &Call<'_>) -> Result<Answer, Error> {
         let mut authorization = match host::same_origin(&call.url, &self.base) {
             true => self.authorization(call.purpose).await?,
             false => None,
@@ -121,12 +144,9 @@ impl Host {
         loop {
             let own = host::same_origin(&url, &self.base);
             let sent = authorization.as_ref().filter(|_| own);
-            let mut answer = self.send(call, &url, sent).await?;
+            let answer = self.send(call, &url, sent).await?;
             match answer.status {
-                200..=299 => {
-                    answer.body.hold(permit);
-                    return Ok(answer);
-                }
+                200..=299 => return Ok(answer),
                 401 if own && !renewed => {
                     renewed = true;
                     let fresh = self.fresh_authorization(&answer, call.purpose, sent).await?;
@@ -173,11 +193,18 @@ impl Host {
         let request = self.request(call, url, authorization, &gauge);
         settings.events.request(&host::authority(url), call.method.as_str());
         tracing::debug!(method = %call.method, url = redact::url(url), "request");
+        let sent = Instant::now();
         let answer = wire::send(&http, request, gauge, &settings.timeouts, call.patience).await;
         let answer = answer.map_err(|broken| {
             failure(self.by_proxy(broken), &exchange(&call.method, url), &hidden(authorization))
         })?;
         tracing::debug!(status = answer.status, url = redact::url(url), "answer");
+        if own {
+            if answer.status < 400 && matches!(call.method, Method::GET | Method::HEAD) {
+                self.throttle.answered(sent.elapsed());
+            }
+            self.heed_quota(&answer.headers);
+        }
         self.tell_warnings(&answer.headers, &hidden(authorization));
         Ok(answer)
     }
@@ -277,13 +304,35 @@ impl Host {
         }
     }
 
-    /// Passes on what the server says to the user (DIST-102): `299 - "text"`, and nothing else.
+    /// Waits where the server says that it takes no more requests for now, and tells when few are left for long.
+    fn heed_quota(&self, headers: &HeaderMap) {
+        let Some(quota) = Quota::read(headers, SystemTime::now()) else { return };
+        if let Some(text) = quota.warning() {
+            self.warn_once("quota", &text);
+        }
+        let longest = self.shared.settings.retry.longest_pause;
+        let pause = quota.reset.filter(|reset| quota.left == 0 && *reset <= longest);
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero() && self.throttle.pause(*pause)) {
+            self.shared.settings.events.retry(&self.name, "it takes no more requests for now", pause);
+        }
+    }
+
+    /// Warns, unless there was a warning of this kind already. There may be only so many kinds.
+    fn warn_once(&self, kind: &str, text: &str) {
+        const MOST: usize = 256;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST && told.insert(kind.to_owned()) {
+            self.shared.settings.events.warning(&self.name, text);
+        }
+    }
+
+    /// Passes on what the server says to the user (DIST-102): `299 - "text"`, and nothing else, once each.
     fn tell_warnings(&self, headers: &HeaderMap, secrets: &[String]) {
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         for value in headers.get_all(header::WARNING).iter().filter_map(|value| value.to_str().ok()).take(8) {
             if let Some(text) = warning(value) {
                 let text = redact::tidy(&redact::scrub(text, &secrets), 512);
-                self.shared.settings.events.warning(&self.name, &text);
+                self.warn_once(&text, &text);
             }
         }
     }

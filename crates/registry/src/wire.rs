@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::error::BoxError;
+use crate::places::Place;
 use crate::rate::Rate;
 use crate::settings::Timeouts;
 use crate::watch::{Gauge, Watch};
@@ -69,7 +69,7 @@ pub(crate) async fn send(
     };
     let (status, url, headers) =
         (response.status().as_u16(), response.url().clone(), response.headers().clone());
-    let body = Body { response, watch: Watch::new(timeouts), rate: Arc::clone(gauge.rate()), permit: None };
+    let body = Body { response, watch: Watch::new(timeouts), rate: Arc::clone(gauge.rate()), place: None };
     Ok(Answer { status, headers, url, body })
 }
 
@@ -79,13 +79,13 @@ pub(crate) struct Body {
     response: reqwest::Response,
     watch: Watch,
     rate: Arc<Rate>,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 impl Body {
     /// Keeps the place at the host until the body is read or dropped.
-    pub(crate) fn hold(&mut self, permit: Option<OwnedSemaphorePermit>) {
-        self.permit = permit;
+    pub(crate) fn hold(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// The next piece; nothing at the end.

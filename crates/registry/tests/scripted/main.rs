@@ -6,6 +6,7 @@ mod auth;
 mod download;
 mod listing;
 mod manifest;
+mod overload;
 mod rate;
 mod redirect;
 mod retry;

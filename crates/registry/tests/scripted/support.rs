@@ -99,11 +99,11 @@ impl Reply {
 }
 
 /// A connection, with TLS or without.
-trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
-type Stream = BufReader<Box<dyn Connection>>;
+pub(crate) type Stream = BufReader<Box<dyn Connection>>;
 
 type Handler = dyn FnMut(&Request) -> Reply + Send;
 
@@ -238,7 +238,7 @@ async fn serve(
     }
 }
 
-async fn read_head(stream: &mut Stream) -> Option<Request> {
+pub(crate) async fn read_head(stream: &mut Stream) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
