@@ -5,6 +5,7 @@ use std::sync::Arc;
 use transship_spec::{Digest, Kind, quote};
 
 use crate::endpoint::Place;
+use crate::saved::Move;
 
 /// Why a copy could not be planned or carried out.
 ///
@@ -90,6 +91,42 @@ pub enum Error {
         map: String,
         /// The registry of the destination.
         registry: String,
+    },
+    /// A part of some work that there is not.
+    #[error("{}", crate::shard::reason(text))]
+    Shard {
+        /// What was given.
+        text: String,
+    },
+    /// A saved plan that cannot be read.
+    #[error("it is not a saved plan: {reason}")]
+    Saved {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A saved plan of a form that this version does not know.
+    #[error("it is a plan of the form {}, and this version reads {}", quote(schema), crate::saved::SCHEMA)]
+    SavedForm {
+        /// The form.
+        schema: String,
+    },
+    /// A place that no text names, so that a plan cannot tell of it.
+    #[error("the path of {place} is not text, and a saved plan is")]
+    NoLocation {
+        /// The place.
+        place: String,
+    },
+    /// A source is not what it was when the plan was made.
+    #[error("{}", Move::told(moved, "the source has"))]
+    SourceMoved {
+        /// What has moved.
+        moved: Vec<Move>,
+    },
+    /// A name at the destination is not what it was when the plan was made.
+    #[error("{}", Move::told(moved, "the destination has"))]
+    DestinationMoved {
+        /// What has moved.
+        moved: Vec<Move>,
     },
     /// The destination names a digest, and the source has another.
     #[error("the destination is named by digest {wanted}, and the source is {found}")]
@@ -184,14 +221,16 @@ impl Error {
             | Self::Pattern { .. }
             | Self::Choice { .. }
             | Self::MapLeaves { .. }
+            | Self::Shard { .. }
             | Self::OtherDigest { .. } => Kind::Usage,
+            Self::Saved { .. } | Self::SourceMoved { .. } | Self::DestinationMoved { .. } => Kind::Invalid,
             Self::NotFound { .. } | Self::NoPlatform { .. } | Self::Nothing { .. } => Kind::NotFound,
             Self::Source { cause, .. } => match cause.kind() {
                 // The name was found; what it stands for is not whole.
                 Kind::NotFound => Kind::Invalid,
                 kind => kind,
             },
-            Self::Sparse { .. } => Kind::Unsupported,
+            Self::Sparse { .. } | Self::SavedForm { .. } | Self::NoLocation { .. } => Kind::Unsupported,
             Self::Limit { .. } => Kind::Limit,
             Self::Subject | Self::Stopped => Kind::Partial,
             Self::Worker(_) => Kind::Unexpected,
@@ -206,6 +245,11 @@ impl Error {
             Self::Registry(error) => error.remedy(),
             Self::Source { cause, .. } => cause.remedy(),
             Self::Shared(error) => error.remedy(),
+            Self::SourceMoved { moved } => Some(Move::remedy(moved)),
+            Self::DestinationMoved { .. } => {
+                Some("make a new plan, or use --force to replace what is there".to_owned())
+            }
+            Self::SavedForm { .. } => Some("make a new plan with this version".to_owned()),
             Self::Sparse { .. } => {
                 let remedy =
                     "copy all platforms, or make a new index of some with --platform and --subset rewrite";

@@ -11,6 +11,9 @@
 //! * **Few requests**: what is there costs one a root. Blobs are mounted where a registry can.
 //! * **No silent success**: what was left out, and what failed, is in the [`Report`].
 //!
+//! A plan can be saved ([`Plan::saved`]), looked at, and carried out later or elsewhere ([`apply`]); and work can be split among
+//! machines that do not know of each other ([`Shard`]).
+//!
 //! What it does not do: it reads nothing of the process, prints nothing, and makes no layouts or clients; those are given.
 //!
 //! ```no_run
@@ -45,7 +48,9 @@ pub mod names;
 mod newest;
 mod plan;
 mod report;
+mod saved;
 mod select;
+mod shard;
 mod survey;
 mod transfer;
 
@@ -53,6 +58,8 @@ pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use events::{Events, Placed};
 pub use newest::{Age, Newest};
-pub use plan::{Options, Plan, PlannedRoot, Referrers, Subset, Summary, Totals, plan};
+pub use plan::{Options, Plan, PlannedDestination, PlannedRoot, Referrers, Subset, Summary, Totals, plan};
 pub use report::{Failure, LeftOut, Moved, Part, Report, RootReport, Status, Tally, Why};
+pub use saved::{Choices, Ends, Move, SavedDestination, SavedPlan, SavedRoot, apply};
 pub use select::{Destination, Request, Select, Selection, Source, requests};
+pub use shard::Shard;

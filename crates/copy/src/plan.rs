@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use transship_layout::Link;
 use transship_spec::{Digest, MediaType, Platform};
 
@@ -140,19 +140,49 @@ pub struct Summary {
     pub missing: Totals,
     /// What is there.
     pub present: Totals,
+    /// The same for each destination, in the order in which they were met.
+    pub destinations: Vec<PlannedDestination>,
     /// What will not be copied.
     pub left_out: LeftOut,
     /// What is odd.
     pub warnings: Vec<String>,
 }
 
+/// What has to be moved to one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedDestination {
+    /// The place.
+    pub destination: String,
+    /// What has to be moved, as far as is known: a registry may mount some of it.
+    pub missing: Totals,
+    /// What is there.
+    pub present: Totals,
+}
+
 /// Content by sort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Configs and layers.
     pub blobs: Tally,
     /// Manifests and indexes.
     pub manifests: Tally,
+}
+
+impl Totals {
+    /// All bytes of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.blobs.bytes.saturating_add(self.manifests.bytes)
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (tally, other) in [(&mut self.blobs, other.blobs), (&mut self.manifests, other.manifests)] {
+            tally.count += other.count;
+            tally.bytes = tally.bytes.saturating_add(other.bytes);
+        }
+    }
 }
 
 /// One root of a plan.
@@ -173,6 +203,9 @@ pub struct PlannedRoot {
     pub why: Why,
     /// Whether nothing is to be done for it.
     pub present: bool,
+    /// What its name stands for there now, if that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
     /// Why it cannot be copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -186,32 +219,50 @@ impl Plan {
     #[must_use]
     pub fn summary(&self) -> Summary {
         let survey = &self.survey;
-        let (mut missing, mut present) = (Totals::default(), Totals::default());
         let mut left_out = survey.left_out();
-        for node in survey.spots.iter().flat_map(|spot| &spot.graph.nodes) {
-            let totals = match &node.state {
-                State::Present => &mut present,
-                State::Missing => &mut missing,
-                State::LeftOut => {
-                    left_out.nondistributable.add(node.descriptor.size);
-                    continue;
-                }
-                State::Unknown | State::Broken(_) => continue,
-            };
-            let tally = if node.is_document { &mut totals.manifests } else { &mut totals.blobs };
-            tally.add(node.descriptor.size);
+        let nodes = survey.spots.iter().flat_map(|spot| &spot.graph.nodes);
+        for node in nodes.filter(|node| matches!(node.state, State::LeftOut)) {
+            left_out.nondistributable.add(node.descriptor.size);
+        }
+        let destinations = self.destinations();
+        let (mut missing, mut present) = (Totals::default(), Totals::default());
+        for destination in &destinations {
+            missing.add(&destination.missing);
+            present.add(&destination.present);
         }
         Summary {
             schema: "transship.copy.plan/1",
             roots: self.roots(),
             missing,
             present,
+            destinations,
             left_out,
             warnings: survey.warnings.clone(),
         }
     }
 
-    fn roots(&self) -> Vec<PlannedRoot> {
+    pub(crate) fn destinations(&self) -> Vec<PlannedDestination> {
+        let spots = self.survey.spots.iter().enumerate().map(|(at, spot)| {
+            let (mut missing, mut present) = (Totals::default(), Totals::default());
+            for node in &spot.graph.nodes {
+                let totals = match &node.state {
+                    State::Present => &mut present,
+                    State::Missing => &mut missing,
+                    State::LeftOut | State::Unknown | State::Broken(_) => continue,
+                };
+                let tally = if node.is_document { &mut totals.manifests } else { &mut totals.blobs };
+                tally.add(node.descriptor.size);
+            }
+            PlannedDestination {
+                destination: self.survey.destination(at).place().to_string(),
+                missing,
+                present,
+            }
+        });
+        spots.collect()
+    }
+
+    pub(crate) fn roots(&self) -> Vec<PlannedRoot> {
         let survey = &self.survey;
         let complete: Vec<Vec<bool>> = survey.spots.iter().map(|spot| spot.graph.complete()).collect();
         let planned = survey.roots.iter().map(|root| {
@@ -227,6 +278,7 @@ impl Plan {
                 digest: root.descriptor.as_ref().map(|descriptor| descriptor.digest.clone()),
                 why: root.why.clone(),
                 present: root.is_there && node.is_some_and(|(_, complete)| complete),
+                replaces: root.replaced().cloned(),
                 failure: root.failure.as_ref().or(broken).map(Failure::of),
                 part: root.part.clone(),
             }
@@ -267,7 +319,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} bytes in {} blobs and {} manifests are missing, {} blobs are there",
-            blobs.bytes + manifests.bytes,
+            self.missing.bytes(),
             blobs.count,
             manifests.count,
             self.present.blobs.count

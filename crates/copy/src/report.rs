@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use transship_spec::{Descriptor, Digest, Kind};
 
 use crate::Error;
@@ -23,7 +23,8 @@ pub enum Why {
 }
 
 /// A number of things and their size.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// How many.
     pub count: u64,
@@ -84,8 +85,8 @@ pub struct LeftOut {
 }
 
 /// What of an index is copied, where it is not all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Part {
     /// The platforms that are copied, as the index calls them.
@@ -93,7 +94,7 @@ pub struct Part {
     /// How many members of the index are not copied, attestations among them.
     pub left_out: usize,
     /// The index of which a new one was made; none where it stays as it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Digest>,
 }
 

@@ -321,6 +321,7 @@ fn dry_run(plan: &transship_copy::Plan, dest: &Place, context: &Context) -> Resu
     };
     if let Some(place) = place.map(|place| place.to_string()) {
         summary.roots.iter_mut().for_each(|root| root.destination.clone_from(&place));
+        summary.destinations.iter_mut().for_each(|to| to.destination.clone_from(&place));
     }
     if context.output.is_json() {
         return context.output.raw(&output::plain_json(&summary)?);

@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 use transship_layout::{Entry, Layout, Source, graph, read_document};
-use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers};
+use transship_spec::{Descriptor, Digest, Document, Reference, Tag, referrers, split_digest};
 
 use super::{Ask, Endpoint, Listed, Pending, Pieces, Place, Planned, Related, Session, off_the_reactor};
 use crate::names::{Called, Name};
@@ -124,6 +124,12 @@ fn listed(entry: &Entry, called: Called) -> Listed {
     Listed { called, digest: None, descriptor: Some(entry.descriptor.clone()) }
 }
 
+/// The digest by which a reference names something.
+fn digest_of(reference: &str) -> Option<Digest> {
+    let after = split_digest(reference).map(|(_, digest)| digest);
+    after.or_else(|| Digest::parse(reference).ok())
+}
+
 fn is_fallback(called: &Called) -> bool {
     called.short.as_deref().is_some_and(|tag| referrers::subject_of_fallback_tag(tag).is_some())
 }
@@ -163,7 +169,10 @@ impl<S: Stock> Endpoint for LocalEndpoint<S> {
             let asked = names.iter().position(|called| called.short.as_deref() == reference.as_deref());
             let called =
                 if names.is_empty() { Called::default() } else { names.swap_remove(asked.unwrap_or(0)) };
-            Ok(listed(&entry, called))
+            let mut listed = listed(&entry, called);
+            let by_digest = reference.as_deref().and_then(digest_of);
+            listed.digest = by_digest.filter(|digest| *digest == entry.descriptor.digest);
+            Ok(listed)
         });
         read.boxed()
     }

@@ -267,7 +267,7 @@ fn no_name(called: &Called) -> Error {
 ///
 /// # Errors
 /// That of a layout for a text that can be no name.
-fn in_layout(text: &str) -> Result<Name> {
+pub(crate) fn in_layout(text: &str) -> Result<Name> {
     match full_reference(text) {
         Some(reference) if reference.digest().is_none() => Ok(Name::Full(reference)),
         _ => Ok(transship_layout::Name::short(text).map(|_| Name::Short(text.to_owned()))?),

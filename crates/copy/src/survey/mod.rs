@@ -43,6 +43,9 @@ pub(crate) struct Root {
     /// The root that this one belongs to, and how many there are above it.
     pub(crate) parent: Option<usize>,
     pub(crate) depth: usize,
+    /// What its name stands for at the source, where that is not all copied; and at the destination, as it is now.
+    pub(crate) named: Option<Digest>,
+    pub(crate) there: Option<Digest>,
     /// The digest that the destination asks for.
     pub(crate) wanted: Option<Digest>,
     pub(crate) descriptor: Option<Descriptor>,
@@ -56,6 +59,14 @@ pub(crate) struct Root {
     pub(crate) part: Option<Part>,
     /// The platforms to look at in an index, and its bytes, where they were read to find that out.
     subset: Chosen,
+}
+
+impl Root {
+    /// What its name stands for at the destination, if that is something else.
+    pub(crate) fn replaced(&self) -> Option<&Digest> {
+        let digest = self.descriptor.as_ref().map(|descriptor| &descriptor.digest);
+        self.there.as_ref().filter(|there| Some(*there) != digest)
+    }
 }
 
 /// A destination and what it is to hold.
@@ -80,6 +91,8 @@ pub(crate) struct Survey {
     /// What refers to indexes of which one platform is copied.
     pub(crate) behind: usize,
     options: Options,
+    /// Whether the roots are those that were given, so that nothing is looked for that belongs to them.
+    is_fixed: bool,
     /// Bytes of indexes that may still be kept for their parts.
     room: usize,
     /// Referrers and digest tags that are roots already.
@@ -87,36 +100,74 @@ pub(crate) struct Survey {
     names: HashSet<(usize, Name)>,
 }
 
+/// A root that is copied because a saved plan says so.
+#[derive(Debug)]
+pub(crate) struct Fixed {
+    pub(crate) request: Request,
+    pub(crate) why: Why,
+    /// The root before it that it belongs to.
+    pub(crate) parent: Option<usize>,
+    /// Why it cannot be had.
+    pub(crate) failure: Option<Arc<Error>>,
+}
+
 impl Survey {
     pub(crate) async fn make(requests: Vec<Request>, options: &Options) -> Self {
-        let mut survey = Self {
+        let mut survey = Self::empty(options);
+        let mut places = Places::new();
+        for request in requests {
+            survey.ask_for(request, &mut places);
+        }
+        survey.grow().await;
+        survey
+    }
+
+    /// Of these roots and of nothing else. What belongs to something stands after it, by depth.
+    pub(crate) async fn of_fixed(roots: Vec<Fixed>, options: &Options) -> Self {
+        let mut survey = Self { is_fixed: true, ..Self::empty(options) };
+        let mut places = Places::new();
+        for Fixed { request, why, parent, failure } in roots {
+            survey.ask_for(request, &mut places);
+            let depth = parent.map_or(0, |parent| survey.roots[parent].depth + 1);
+            if let Some(root) = survey.roots.last_mut() {
+                (root.why, root.parent, root.depth, root.failure) = (why, parent, depth, failure);
+            }
+        }
+        survey.grow().await;
+        survey
+    }
+
+    fn empty(options: &Options) -> Self {
+        Self {
             endpoints: Vec::new(),
             spots: Vec::new(),
             roots: Vec::new(),
             warnings: Vec::new(),
             behind: 0,
             options: options.clone(),
+            is_fixed: false,
             room: subset::ROOM,
             taken: HashSet::new(),
             names: HashSet::new(),
-        };
-        let mut places = Places::new();
-        for request in requests {
-            survey.ask_for(request, &mut places);
         }
+    }
+
+    /// Looks at the roots, then at what belongs to them, and so on.
+    async fn grow(&mut self) {
         let mut done = 0;
-        while done < survey.roots.len() {
-            let new = done..survey.roots.len();
+        while let Some(first) = self.roots.get(done) {
+            let depth = first.depth;
+            let level = self.roots[done..].iter().take_while(|root| root.depth == depth).count();
+            let new = done..done + level;
             done = new.end;
-            survey.resolve(new.clone()).await;
-            survey.look(new.clone()).await;
-            survey.walk(new).await;
-            survey.relate().await;
+            self.resolve(new.clone()).await;
+            self.look(new.clone()).await;
+            self.walk(new).await;
+            self.relate().await;
         }
-        for spot in &mut survey.spots {
+        for spot in &mut self.spots {
             spot.graph.measure();
         }
-        survey
     }
 
     fn ask_for(&mut self, request: Request, places: &mut Places) {
@@ -140,6 +191,8 @@ impl Survey {
             why: Why::Asked,
             parent: None,
             depth: 0,
+            named: None,
+            there: None,
             wanted: request.digest,
             descriptor: None,
             node: None,
@@ -179,7 +232,9 @@ impl Survey {
     async fn resolve_one(&self, root: &Root) -> Result<Resolved> {
         let source = self.source(root.from);
         let named = source.resolve(&root.listed).await?;
-        let resolved = self.part_of(source, named, root.why == Why::Asked).await?;
+        let digest = named.digest.clone();
+        let mut resolved = self.part_of(source, named, root.why == Why::Asked).await?;
+        resolved.named = Some(digest).filter(|digest| *digest != resolved.descriptor.digest);
         match root.wanted.clone().filter(|wanted| *wanted != resolved.descriptor.digest) {
             Some(wanted) => Err(Error::OtherDigest { wanted, found: resolved.descriptor.digest }),
             None => Ok(resolved),
@@ -188,7 +243,7 @@ impl Survey {
 
     /// Notes what a root is.
     fn settle(&mut self, id: usize, resolved: Resolved) -> Result<()> {
-        let Resolved { descriptor, part, behind, chosen } = resolved;
+        let Resolved { descriptor, part, named, behind, chosen } = resolved;
         if behind > 0 {
             let called = &self.roots[id].listed.called;
             self.warnings.push(format!("{behind} signatures and the like of the index {called} stay behind"));
@@ -197,7 +252,7 @@ impl Survey {
         let chosen = self.fit(chosen)?;
         let root = &mut self.roots[id];
         (root.descriptor, root.listed.descriptor) = (Some(descriptor), None);
-        (root.part, root.subset) = (part, chosen);
+        (root.part, root.named, root.subset) = (part, named, chosen);
         Ok(())
     }
 
@@ -231,8 +286,9 @@ impl Survey {
                     Ok(found) => {
                         let declared = found.as_ref().and_then(|found| found.annotations.get(KEPT_PLATFORMS));
                         let declared = declared.cloned();
-                        let digests = (found.map(|found| found.digest), root.descriptor.as_ref());
-                        root.is_there = matches!(digests, (Some(one), Some(other)) if one == other.digest);
+                        root.there = found.map(|found| found.digest);
+                        let digests = (&root.there, root.descriptor.as_ref());
+                        root.is_there = matches!(digests, (Some(one), Some(other)) if *one == other.digest);
                         if is_local && root.is_there {
                             root.declare(declared.as_deref());
                         }

@@ -18,7 +18,7 @@ impl Survey {
     /// Looks for what belongs to the manifests that were met, and makes roots of it.
     pub(super) async fn relate(&mut self) {
         let wanted = self.ask(false);
-        if !wanted.referrers && !wanted.digest_tags {
+        if self.is_fixed || !wanted.referrers && !wanted.digest_tags {
             return;
         }
         let mut questions = Vec::new();
@@ -115,6 +115,8 @@ impl Survey {
             why,
             parent: Some(parent),
             depth,
+            named: None,
+            there: None,
             wanted: None,
             descriptor: None,
             node: None,

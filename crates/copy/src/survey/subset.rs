@@ -28,6 +28,8 @@ const NAMED: usize = 20;
 pub(super) struct Resolved {
     pub(super) descriptor: Descriptor,
     pub(super) part: Option<Part>,
+    /// What it is a part of, where that is not copied itself.
+    pub(super) named: Option<Digest>,
     /// How much that belongs to the index does not come along.
     pub(super) behind: usize,
     pub(super) chosen: Chosen,
@@ -35,7 +37,7 @@ pub(super) struct Resolved {
 
 impl Resolved {
     fn whole(descriptor: Descriptor) -> Self {
-        Self { descriptor, part: None, behind: 0, chosen: Chosen::default() }
+        Self { descriptor, part: None, named: None, behind: 0, chosen: Chosen::default() }
     }
 }
 
@@ -96,7 +98,7 @@ impl Survey {
                 let part = Part { platforms, left_out: count(members, &left_out), original };
                 let chosen = Chosen { kept: None, bytes: Some(new.bytes().clone()), is_new: true };
                 let descriptor = Descriptor { annotations: named.annotations, ..new.descriptor() };
-                Ok(Resolved { descriptor, part: Some(part), behind, chosen })
+                Ok(Resolved { descriptor, part: Some(part), named: None, behind, chosen })
             }
         }
     }

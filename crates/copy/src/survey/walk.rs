@@ -80,7 +80,9 @@ impl Survey {
                 self.destination(spot).is_local()
                     || node.kept.is_some()
                     || self.options.nondistributable
-                    || node.descriptor.media_type.is_index() && (ask.referrers || ask.digest_tags)
+                    || node.descriptor.media_type.is_index()
+                        && !self.is_fixed
+                        && (ask.referrers || ask.digest_tags)
             }
             _ => false,
         };

@@ -9,6 +9,7 @@ mod killed;
 mod layouts;
 mod peers;
 mod registries;
+mod saved;
 
 mod subsets;
 mod support;
