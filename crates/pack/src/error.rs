@@ -211,6 +211,9 @@ pub enum Error {
     /// There is something already where a tree should go.
     #[error("{} is there already and no empty folder; name another, or remove it", shown(.0))]
     Occupied(PathBuf),
+    /// There is something by the name of a file that is to be made.
+    #[error("{} is there already; remove it, or name another folder", shown(.0))]
+    InTheWay(PathBuf),
     /// Another process unpacks to the same place.
     #[error("another process unpacks to {} just now", shown(.0))]
     Busy(PathBuf),
@@ -247,6 +250,7 @@ impl Error {
             | Self::DiffId { .. }
             | Self::Entry { .. } => Kind::Invalid,
             Self::Occupied(_)
+            | Self::InTheWay(_)
             | Self::Input(_)
             | Self::Option { .. }
             | Self::Nothing(_)

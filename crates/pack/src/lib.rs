@@ -3,6 +3,7 @@
 //! - [`pack_image`] makes an image of folders and tars, each a layer, alone or upon a [`Base`].
 //! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
 //! - [`kinds`] are sorts of artifacts, each in the form of its own tool: recognised, described, extracted, packed.
+//! - [`extract`] makes the files of an artifact, by the rules of its kind.
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
 //!   [`assemble_image`] takes it from there; [`Reuse`] finds it in images.
 //! - [`write_tar`] writes a folder as a tar, by rules that are frozen under the name [`TAR_RECIPE`].
@@ -44,6 +45,7 @@ mod edit;
 mod entry;
 mod epoch;
 mod error;
+mod extract;
 mod flatten;
 mod ignore;
 mod image;
@@ -73,6 +75,7 @@ pub use edit::{
 };
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;
+pub use extract::{ExtractOptions, Extracted, extract};
 pub use ignore::Ignore;
 pub use image::{Image, ImageOptions, Part, assemble_image, host_platform, pack_image};
 pub use index::{

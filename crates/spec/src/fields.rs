@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::document::schema1;
+use crate::go_json;
 use crate::platform::Extra;
 use crate::{Error, MediaType, json};
 
@@ -79,14 +80,14 @@ fn tidy(error: &serde_json::Error) -> String {
     text.rsplit_once(" at line ").map_or(text.clone(), |(reason, _)| reason.to_owned())
 }
 
-/// Writes an object in a given order, leaving out what is not there.
+/// Writes an object in a given order, leaving out what is not there; texts are escaped as the tools of others do.
 #[derive(Debug, Default)]
 pub(crate) struct Writer(String);
 
 impl Writer {
     pub(crate) fn field<T: serde::Serialize + ?Sized>(mut self, name: &str, value: &T) -> Self {
         // Texts, numbers, lists and maps of texts: nothing in these types can fail to be written.
-        if let (Ok(name), Ok(value)) = (serde_json::to_string(name), serde_json::to_string(value)) {
+        if let (Ok(name), Ok(value)) = (go_json(name), go_json(value)) {
             self.0.push(if self.0.is_empty() { '{' } else { ',' });
             self.0.push_str(&name);
             self.0.push(':');

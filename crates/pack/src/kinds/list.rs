@@ -79,7 +79,15 @@ impl Kinds {
         found.min_by_key(|(sign, _)| *sign).map(|(_, kind)| kind)
     }
 
-    /// The same, and what only content tells.
+    /// The kind of an artifact: what it shows, what only content tells, or [`unknown`].
+    ///
+    /// # Errors
+    /// What keeps the content from being read.
+    pub fn of(&self, held: &Held<'_>) -> Result<&dyn Kind, Error> {
+        Ok(self.recognise_inside(held)?.unwrap_or_else(|| unknown()))
+    }
+
+    /// The same as [`Kinds::recognise`], and what only content tells.
     ///
     /// # Errors
     /// What keeps the content from being read.

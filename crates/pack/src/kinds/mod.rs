@@ -67,6 +67,7 @@ mod request;
 mod sight;
 mod unknown;
 
+pub(crate) use extract::check as check_files;
 pub use extract::{Extract, Taken, titled};
 pub use facts::{Fact, Facts, Piece};
 pub use held::Held;

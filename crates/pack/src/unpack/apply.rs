@@ -24,7 +24,7 @@ use super::remove;
 use super::tree::{Tree, Unreached};
 use crate::tarball::read::{Entry, EntryKind, Reader};
 
-const NEW_FILE: OFlags =
+pub(crate) const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl From<Unreached> for Problem {
@@ -48,9 +48,9 @@ impl From<Full> for Problem {
 
 /// What was done.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
-    pub(super) entries: u64,
-    pub(super) bytes: u64,
+pub(crate) struct Tally {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
     pub(super) whiteouts: u64,
     /// Entries that concern AUFS only.
     pub(super) foreign: u64,
@@ -59,10 +59,10 @@ pub(super) struct Tally {
 }
 
 /// The tree, and what must be known to change it.
-pub(super) struct Apply<'a> {
-    pub(super) tree: Tree,
+pub(crate) struct Apply<'a> {
+    pub(crate) tree: Tree,
     pub(super) ledger: Ledger,
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
     limits: &'a UnpackLimits,
     /// Paths of the layer at hand, by their numbers; nothing in the first layer.
     upper: Option<HashSet<u64>>,
@@ -96,7 +96,7 @@ impl Layers for Apply<'_> {
 }
 
 impl<'a> Apply<'a> {
-    pub(super) fn new(tree: Tree, ledger: Ledger, limits: &'a UnpackLimits) -> Self {
+    pub(crate) fn new(tree: Tree, ledger: Ledger, limits: &'a UnpackLimits) -> Self {
         Self { tree, ledger, tally: Tally::default(), limits, upper: None }
     }
 
@@ -117,7 +117,8 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
-    fn node(
+    /// Makes what an entry says, by this name in this folder, which is made if need be.
+    pub(crate) fn node(
         &mut self,
         parents: &[&[u8]],
         name: &[u8],

@@ -53,7 +53,7 @@ fn is_of_host(name: &[u8]) -> bool {
 
 /// What could not be set as an entry says. Empty where all was.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Unset {
+pub(crate) struct Unset {
     pub(super) owner: bool,
     pub(super) mode: bool,
     pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
@@ -67,11 +67,11 @@ impl Unset {
 
 /// Who unpacks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Us {
-    pub(super) uid: u32,
-    pub(super) gid: u32,
+pub(crate) struct Us {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
     /// Bits that the system takes from the modes of what is made.
-    pub(super) umask: u32,
+    pub(crate) umask: u32,
 }
 
 /// What a file has before anything is set.
@@ -84,6 +84,12 @@ pub(super) struct Made {
 }
 
 impl Us {
+    /// Whoever runs this, in a folder from whose modes the system takes `umask`.
+    pub(crate) fn here(umask: u32) -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Self { uid, gid, umask }
+    }
+
     pub(super) fn is_root(self) -> bool {
         self.uid == 0
     }

@@ -78,6 +78,12 @@ impl UnpackPlan {
 }
 
 impl PlannedLayer {
+    /// A tar of which nobody told the digest that it has when it is plain.
+    pub(crate) fn untold(descriptor: Descriptor) -> Result<Self, Error> {
+        // Nothing can be verified by it, so nothing is.
+        Ok(Self { descriptor, diff_id: Digest::parse("untold:0")? })
+    }
+
     /// Whether digest and diff ID are by one algorithm, so that of a plain tar they are the same.
     pub(super) fn is_hashed_alike(&self) -> bool {
         self.descriptor.digest.algorithm() == self.diff_id.algorithm()

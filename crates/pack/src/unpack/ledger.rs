@@ -51,7 +51,7 @@ pub(super) struct Extra {
 }
 
 /// Counts, and records where that is wanted.
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     is_kept: bool,
     /// The owner of whatever has no record; nothing where that is the one on disk.
     usual: Option<(u32, u32)>,
@@ -75,7 +75,7 @@ pub(super) struct Noted<'a> {
 pub(super) struct Full;
 
 impl Ledger {
-    pub(super) fn new(is_kept: bool, is_root: bool) -> Self {
+    pub(crate) fn new(is_kept: bool, is_root: bool) -> Self {
         let usual = (!is_root).then_some((0, 0));
         Self { is_kept, usual, records: HashMap::new(), bytes: 0, not_set: NotSet::default() }
     }

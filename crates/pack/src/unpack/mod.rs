@@ -36,16 +36,16 @@ use transship_spec::{Descriptor, Digest, Platform};
 
 use crate::error::Error;
 use crate::warning::Warning;
-use apply::{Apply, Tally};
-pub(crate) use attributes::Attributes;
-use attributes::Us;
+use apply::Tally;
+pub(crate) use apply::{Apply, NEW_FILE};
+pub(crate) use attributes::{Attributes, Us};
 pub use image::{PlannedLayer, UnpackPlan};
 pub(crate) use image::{config, document, planned};
 pub(crate) use layers::{Layers, Plain, Problem, Work, located, read_layers};
-use ledger::Ledger;
+pub(crate) use ledger::Ledger;
 pub use ledger::NotSet;
 pub use rootfs::Rootfs;
-use tree::Tree;
+pub(crate) use tree::Tree;
 
 /// How an image is unpacked. The default is durable, within [`UnpackLimits::default`], without a metadata file.
 #[derive(Debug, Clone, Default)]
@@ -172,7 +172,7 @@ pub fn unpack(
     let progress = listener(options.progress.as_ref());
     let work = Work { source, layers: &plan.layers, limits: &limits, progress };
     let (root, umask) = rootfs.open()?;
-    let us = Us { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw(), umask };
+    let us = Us::here(umask);
     let ledger = Ledger::new(options.metadata.is_some(), us.is_root());
     let mut apply = Apply::new(Tree::new(root, us, limits.max_depth), ledger, &limits);
     let mut warnings = read_layers(work, &mut apply)?;

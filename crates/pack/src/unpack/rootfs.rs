@@ -42,6 +42,8 @@ pub struct Rootfs {
     name: Option<OsString>,
     /// Locked as long as it is made.
     folder: File,
+    /// Whether the folder in which its content appears may hold other things.
+    among: bool,
     finished: bool,
 }
 
@@ -57,7 +59,19 @@ impl Rootfs {
     /// # Errors
     /// [`Error::Occupied`] when something is there, [`Error::Busy`] when another process unpacks to it, [`Error::Tree`].
     pub fn begin(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::at(path.as_ref(), false)
+    }
+
+    /// The same for what may appear beside what is in the folder already: nothing of it is replaced, and the folder keeps
+    /// the attributes that it has.
+    ///
+    /// # Errors
+    /// As [`Rootfs::begin`]; what is in the way is told only when all is made.
+    pub(crate) fn among(path: &Path) -> Result<Self, Error> {
+        Self::at(path, true)
+    }
+
+    fn at(path: &Path, among: bool) -> Result<Self, Error> {
         let present = match openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(folder) => Some(folder),
             Err(Errno::NOENT) if path.symlink_metadata().is_err() => None,
@@ -81,11 +95,14 @@ impl Rootfs {
         temporary.push(SUFFIX);
         let mut place = (parent, parent_path, temporary, Some(name.to_owned()));
         if let Some(present) = present {
-            let within = !can_be_replaced(&place.0, &present).map_err(|error| Error::tree(path, error))?;
+            let within =
+                among || !can_be_replaced(&place.0, &present).map_err(|error| Error::tree(path, error))?;
             if within {
                 place = (present, real, OsString::from(SUFFIX), None);
             }
-            check_empty(path, &place.2, within)?;
+            if !among {
+                check_empty(path, &place.2, within)?;
+            }
         }
         let (parent, parent_path, temporary, name) = place;
         let folder = claim(&parent, &temporary).map_err(|why| match why {
@@ -93,7 +110,7 @@ impl Rootfs {
             Unclaimed::System(error) => Error::tree(&parent_path.join(&temporary), error),
         })?;
         let target = path.to_owned();
-        Ok(Self { target, parent, parent_path, temporary, name, folder, finished: false })
+        Ok(Self { target, parent, parent_path, temporary, name, folder, among, finished: false })
     }
 
     /// Where it is made.
@@ -109,7 +126,7 @@ impl Rootfs {
     }
 
     /// The folder itself, and the bits that the system takes from modes of what is made in it.
-    pub(super) fn open(&self) -> Result<(OwnedFd, u32), Error> {
+    pub(crate) fn open(&self) -> Result<(OwnedFd, u32), Error> {
         let opened = || -> Result<_, Errno> {
             let folder = fcntl_dupfd_cloexec(&self.folder, 0)?;
             // Rights that a parent hands down would be those of the image, too.
@@ -125,16 +142,19 @@ impl Rootfs {
     }
 
     /// Waits until all of it is on disk.
-    pub(super) fn sync(&self) -> Result<(), Error> {
+    pub(crate) fn sync(&self) -> Result<(), Error> {
         syncfs(&self.folder).map_err(|error| Error::tree(&self.path(), error))
     }
 
     /// Puts the tree in its place.
-    pub(super) fn finish(mut self, durable: bool) -> Result<(), Error> {
+    pub(crate) fn finish(mut self, durable: bool) -> Result<(), Error> {
         let moved = match &self.name {
             // A folder takes the place of nothing but an empty folder: that is what renaming promises.
             Some(name) => renameat(&self.parent, &self.temporary, &self.parent, name),
-            None => self.pour(),
+            None => {
+                self.check_free()?;
+                self.pour()
+            }
         };
         moved.map_err(|error| match error {
             Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR => Error::Occupied(self.target.clone()),
@@ -147,6 +167,17 @@ impl Rootfs {
         Ok(())
     }
 
+    /// Whether nothing is in the way, so that all of it appears or none.
+    fn check_free(&self) -> Result<(), Error> {
+        let names = || remove::names(&fcntl_dupfd_cloexec(&self.folder, 0)?, usize::MAX);
+        for (name, _) in names().map_err(|error| Error::tree(&self.path(), error))? {
+            if statat(&self.parent, &*name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                return Err(Error::InTheWay(self.target.join(OsStr::from_bytes(&name))));
+            }
+        }
+        Ok(())
+    }
+
     /// Moves all that is in the tree into the folder in which it was made, and gives that what the tree has.
     fn pour(&self) -> Result<(), Errno> {
         let inner = fcntl_dupfd_cloexec(&self.folder, 0)?;
@@ -155,6 +186,9 @@ impl Rootfs {
             renameat_with(&inner, &*name, &self.parent, &*name, RenameFlags::NOREPLACE)?;
         }
         unlinkat(&self.parent, &self.temporary, AtFlags::REMOVEDIR)?;
+        if self.among {
+            return Ok(());
+        }
         rustix::fs::fchown(
             &self.parent,
             Some(rustix::fs::Uid::from_raw(top.st_uid)),

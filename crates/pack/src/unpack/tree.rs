@@ -42,7 +42,7 @@ struct Level {
 }
 
 /// A folder that was left, and what could not be set of it.
-pub(super) struct Left {
+pub(crate) struct Left {
     pub(super) key: u64,
     pub(super) path: PathBuf,
     pub(super) attributes: Attributes,
@@ -65,7 +65,7 @@ impl Keys {
 
 /// Why a folder was not reached.
 #[derive(Debug)]
-pub(super) enum Unreached {
+pub(crate) enum Unreached {
     System(Errno),
     Unsafe(&'static str),
     TooDeep(u64),
@@ -78,7 +78,7 @@ impl From<Errno> for Unreached {
 }
 
 /// The tree, and a folder in it at which we are.
-pub(super) struct Tree {
+pub(crate) struct Tree {
     levels: Vec<Level>,
     us: Us,
     keys: Keys,
@@ -89,7 +89,7 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Begins in a new and empty folder.
-    pub(super) fn new(root: OwnedFd, us: Us, deepest: usize) -> Self {
+    pub(crate) fn new(root: OwnedFd, us: Us, deepest: usize) -> Self {
         let keys = Keys(RandomState::new());
         let made = Made { mode: None, is_ours: true };
         let root = Level {
@@ -114,12 +114,12 @@ impl Tree {
         &mut self.levels[last]
     }
 
-    pub(super) fn us(&self) -> Us {
+    pub(crate) fn us(&self) -> Us {
         self.us
     }
 
     /// The folder that we are in.
-    pub(super) fn here(&self) -> BorrowedFd<'_> {
+    pub(crate) fn here(&self) -> BorrowedFd<'_> {
         self.top().folder.as_fd()
     }
 
@@ -143,7 +143,7 @@ impl Tree {
     }
 
     /// Something in the folder that we are in is about to change.
-    pub(super) fn touch(&mut self) {
+    pub(crate) fn touch(&mut self) {
         self.top_mut().is_changed = true;
     }
 
@@ -167,7 +167,7 @@ impl Tree {
     /// Goes to a folder. What of it is not there is made, or false is returned and we are somewhere on the way.
     ///
     /// A link that leads by way of a folder that is not there, and out of it again, is taken by its names.
-    pub(super) fn enter(&mut self, parts: &[&[u8]], make: bool) -> Result<bool, Unreached> {
+    pub(crate) fn enter(&mut self, parts: &[&[u8]], make: bool) -> Result<bool, Unreached> {
         let alike = self.levels[1..].iter().zip(parts).take_while(|(level, part)| level.name == **part);
         let common = alike.count();
         self.leave_to(common)?;
@@ -302,7 +302,7 @@ impl Tree {
     }
 
     /// Leaves folders, until so many are left above the one that we are in.
-    pub(super) fn leave_to(&mut self, depth: usize) -> Result<(), Errno> {
+    pub(crate) fn leave_to(&mut self, depth: usize) -> Result<(), Errno> {
         while self.levels.len() > depth + 1 {
             let Some(level) = self.levels.pop() else { break };
             self.finish(level)?;
@@ -311,7 +311,7 @@ impl Tree {
     }
 
     /// Leaves the root, which ends the work.
-    pub(super) fn close(mut self) -> Result<(OwnedFd, Vec<Left>), Errno> {
+    pub(crate) fn close(mut self) -> Result<(OwnedFd, Vec<Left>), Errno> {
         self.leave_to(0)?;
         let root = self.levels.remove(0);
         if let Some(pending) = root.pending {

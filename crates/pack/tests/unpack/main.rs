@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests, helpers of theirs included")]
 
 mod entries;
+mod extract;
 mod hostile;
 mod images;
 mod layers;
