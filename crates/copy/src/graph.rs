@@ -73,7 +73,7 @@ pub(crate) struct Node {
     pub(crate) root: usize,
     pub(crate) state: State,
     pub(crate) is_document: bool,
-    /// Whether its descriptor comes from a list of referrers, where all but the digest may be wrong.
+    /// Whether its descriptor is what a registry said of it, where all but the digest may be wrong.
     pub(crate) is_listed: bool,
     /// What it needs, where it was read.
     pub(crate) children: Vec<NodeId>,

@@ -127,6 +127,8 @@ impl Repository {
     async fn referrers_by_tag(&self, subject: &Digest) -> Result<Vec<Descriptor>, Error> {
         let tag = TagOrDigest::Tag(referrers::fallback_tag(subject));
         match self.manifest_get(&tag).await {
+            // There is no such tag, and it is taken for the digest that it is made of (DIST-178).
+            Ok(manifest) if manifest.digest == *subject => Ok(Vec::new()),
             Ok(manifest) if manifest.media_type.is_index() => {
                 Ok(self.read_index(&manifest.bytes).unwrap_or_default())
             }
@@ -168,6 +170,7 @@ impl Repository {
         let _turn = self.host.features.fallback.lock().await;
         let which = TagOrDigest::Tag(tag.clone());
         let current = match self.manifest_get(&which).await {
+            Ok(manifest) if manifest.digest == subject => None,
             Ok(manifest) if manifest.media_type.is_index() => {
                 let wrong = |source| Error::Content { url: self.shown(&which), source };
                 Some(Document::parse(manifest.bytes, Some(&manifest.media_type)).map_err(wrong)?)

@@ -3,6 +3,7 @@
 //! * [`fixtures`]: tiny images and artifacts, the same bytes on every run, written into a layout; [`hostile`]: layouts with
 //!   one thing wrong.
 //! * [`TestRegistry`]: our own server on a loopback port, that counts what it is asked and fails as a test tells it.
+//! * [`Personality`]: what a well-known registry does unlike ours, for a [`TestRegistry`] to play.
 //! * [`DockerRegistry`]: the CNCF registry as Debian ships it.
 //! * [`peers`]: skopeo, umoci and others, with their complaints.
 //!
@@ -27,12 +28,14 @@
     reason = "support of tests: what fails here is a test that fails"
 )]
 
+mod answer;
 mod counts;
 mod docker_registry;
 mod fault;
 pub mod fixtures;
 pub mod hostile;
 pub mod peers;
+pub mod personality;
 mod registry;
 mod seen;
 mod spoil;
@@ -41,5 +44,6 @@ mod wire;
 pub use counts::Counts;
 pub use docker_registry::DockerRegistry;
 pub use fault::Fault;
+pub use personality::Personality;
 pub use registry::{TestRegistry, TestRegistryBuilder};
 pub use seen::Seen;

@@ -1,23 +1,23 @@
 //! Our own server on a loopback port, that counts and fails as it is told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::pending;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::CONTENT_LENGTH;
-use http::{HeaderName, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use tempfile::TempDir;
 use transship_layout::{Durability, Layout};
 use transship_serve::{Body, BoxError, Limits, Passwords, Service, ServiceBuilder};
 
+use crate::answer::{full, refusal};
 use crate::fault::{Effect, Fault};
+use crate::personality::{Access, Personality, Play};
 use crate::seen::Seen;
 use crate::wire::{Flushed, Listening};
 use crate::{Counts, spoil};
-
-const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// What a [`TestRegistry`] can and cannot do. Unless told it can do all that our server can: it is writable, lets its
 /// clients delete, lists referrers, and mounts.
@@ -31,15 +31,8 @@ pub struct TestRegistryBuilder {
     delete: bool,
     login: Option<(String, String)>,
     limits: Limits,
-    habits: Habits,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Habits {
-    no_referrers: bool,
-    no_mount: bool,
-    no_head: bool,
-    separate: bool,
+    personality: Personality,
+    made: HashSet<String>,
 }
 
 impl TestRegistryBuilder {
@@ -79,34 +72,47 @@ impl TestRegistryBuilder {
         self
     }
 
+    /// Plays this registry. What is said of a single habit must be said after it.
+    pub fn personality(mut self, personality: Personality) -> Self {
+        self.personality = personality;
+        self
+    }
+
+    /// Has this repository from the start, and with it its project.
+    pub fn repository(mut self, name: &str) -> Self {
+        self.made.insert(name.to_owned());
+        self
+    }
+
     /// Has no API for referrers, as registries of OCI 1.0: 404, and no `OCI-Subject`.
     pub fn no_referrers(mut self) -> Self {
-        self.habits.no_referrers = true;
+        self.personality.referrers.missing = Some(404);
         self
     }
 
     /// Mounts nothing: every mount begins an upload.
     pub fn no_mount(mut self) -> Self {
-        self.habits.no_mount = true;
+        self.personality.mounts.never = true;
         self
     }
 
     /// Answers every `HEAD` by 405.
     pub fn no_head(mut self) -> Self {
-        self.habits.no_head = true;
+        self.personality.refusals.head = Some(405);
         self
     }
 
     /// Repositories do not share what is pushed: a blob is only in those into which it was uploaded or mounted. What lay
     /// in the layout before is in all of them.
     pub fn separate(mut self) -> Self {
-        self.habits.separate = true;
+        self.personality.mounts.is_separate = true;
         self
     }
 
     /// Listens on a free loopback port.
     pub async fn start(self) -> TestRegistry {
-        let passwords = self.login.as_ref().map(|(user, password)| {
+        let is_ours = self.personality.access == Access::Ours;
+        let passwords = self.login.as_ref().filter(|_| is_ours).map(|(user, password)| {
             let hash = bcrypt::hash(password, 4).unwrap();
             Passwords::parse(&format!("{user}:{hash}")).unwrap()
         });
@@ -125,10 +131,13 @@ impl TestRegistryBuilder {
             builder = builder.mount(name, layout);
         }
         let service = builder.layout(layout.clone()).build().unwrap();
-        let state = Arc::new(State { habits: self.habits, ..State::default() });
-        let faulty = Faulty { service, state: Arc::clone(&state) };
-        let listening = Listening::start(faulty).await;
-        TestRegistry { listening, state, layout, _folder: self.folder, _runtime: None }
+        let play = Play::new(self.personality, self.login, self.made, layout.clone());
+        let state = Arc::new(State { play, faults: Mutex::default(), seen: Mutex::default() });
+        let faulty = |is_side| Faulty { service: service.clone(), state: Arc::clone(&state), is_side };
+        let listening = Listening::start("127.0.0.1", faulty(false)).await;
+        let side = Listening::start("127.0.0.2", faulty(true)).await;
+        state.play.is_at(listening.address, side.address);
+        TestRegistry { listening, side, state, layout, _folder: self.folder, _runtime: None }
     }
 
     /// As [`start`](Self::start), for tests that are not async: the registry has a runtime of its own.
@@ -143,6 +152,7 @@ impl TestRegistryBuilder {
 #[derive(Debug)]
 pub struct TestRegistry {
     listening: Listening,
+    side: Listening,
     state: Arc<State>,
     layout: Layout,
     _folder: TempDir,
@@ -166,7 +176,8 @@ impl TestRegistry {
             delete: true,
             login: None,
             limits: Limits::default(),
-            habits: Habits::default(),
+            personality: Personality::default(),
+            made: HashSet::new(),
         }
     }
 
@@ -180,6 +191,18 @@ impl TestRegistry {
     #[must_use]
     pub fn reference(&self, rest: &str) -> String {
         format!("{}/{rest}", self.address())
+    }
+
+    /// Host and port of its neighbour: the token server, or who takes uploads, of a registry that has them elsewhere.
+    #[must_use]
+    pub fn side_address(&self) -> String {
+        self.side.address.to_string()
+    }
+
+    /// The refresh token that is as good as the password of [`login`](TestRegistryBuilder::login).
+    #[must_use]
+    pub fn refresh_token(&self) -> String {
+        self.state.play.refresh_token()
     }
 
     /// The layout that is served, to put something in it or to look at what was pushed. New repositories are in it as
@@ -232,13 +255,11 @@ impl TestRegistry {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    habits: Habits,
+    play: Play,
     faults: Mutex<Vec<Arc<Fault>>>,
     seen: Mutex<Vec<Seen>>,
-    /// Which repositories have a blob that was pushed.
-    owners: Mutex<HashMap<String, HashSet<String>>>,
 }
 
 type Guard<'a, T> = std::sync::MutexGuard<'a, T>;
@@ -252,75 +273,20 @@ impl State {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn owners(&self) -> Guard<'_, HashMap<String, HashSet<String>>> {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What goes wrong with a request: each fault counts it once.
     fn effect(&self, seen: &Seen) -> Effect {
         let faults = self.faults().clone();
         let strikes = faults.iter().filter_map(|fault| fault.strikes(seen));
         strikes.fold(Effect::default(), Effect::and)
     }
-
-    /// An answer that a registry of these habits gives without a look at the request.
-    fn habit(&self, seen: &Seen) -> Option<StatusCode> {
-        let path = seen.target.split('?').next().unwrap_or_default();
-        if self.habits.no_head && seen.method == Method::HEAD {
-            return Some(StatusCode::METHOD_NOT_ALLOWED);
-        }
-        if self.habits.no_referrers && path.contains("/referrers/") {
-            return Some(StatusCode::NOT_FOUND);
-        }
-        let (repository, digest) = blob(path)?;
-        let is_elsewhere = self.owners().get(digest).is_some_and(|owners| !owners.contains(repository));
-        (self.habits.separate && is_elsewhere).then_some(StatusCode::NOT_FOUND)
-    }
-
-    /// The request as the server is to see it.
-    fn change(&self, request: &mut Request<Body>) {
-        let query = request.uri().query().unwrap_or_default();
-        let Some(digest) = parameter(query, "mount") else { return };
-        let refuse = match parameter(query, "from") {
-            _ if self.habits.no_mount => true,
-            Some(from) if self.habits.separate => {
-                self.owners().get(&digest).is_some_and(|owners| !owners.contains(&from))
-            }
-            Some(_) => false,
-            None => self.habits.separate,
-        };
-        if refuse {
-            *request.uri_mut() = request.uri().path().parse::<Uri>().unwrap();
-        }
-    }
-
-    /// Remembers into which repository a blob went.
-    fn learn(&self, response: &Response<Body>) {
-        let location = response.headers().get("location").and_then(|location| location.to_str().ok());
-        if response.status() == StatusCode::CREATED
-            && let Some((repository, digest)) = location.and_then(blob)
-        {
-            self.owners().entry(digest.to_owned()).or_default().insert(repository.to_owned());
-        }
-    }
-}
-
-/// Repository and digest of a path to a blob, where it is one.
-fn blob(path: &str) -> Option<(&str, &str)> {
-    let (repository, digest) = path.strip_prefix("/v2/")?.rsplit_once("/blobs/")?;
-    digest.contains(':').then_some((repository, digest))
-}
-
-/// A parameter of a query, of which slashes and colons may be encoded.
-fn parameter(query: &str, name: &str) -> Option<String> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-    Some(value.replace("%3A", ":").replace("%2F", "/"))
 }
 
 /// Our server, and what goes wrong with it.
 pub(crate) struct Faulty {
     service: Service,
     state: Arc<State>,
+    /// Whether this is the neighbour.
+    is_side: bool,
 }
 
 impl Faulty {
@@ -348,51 +314,41 @@ impl Faulty {
             parts.headers.remove(name);
         }
         let body = spoil::incoming(body, seen.progress(), effect.cut_request);
-        let mut response = match effect.status.or_else(|| self.state.habit(&seen)) {
+        let mut response = match effect.status {
             Some(status) => {
                 // All of it is taken, so that a client that first sends and then reads gets to see the answer.
                 let _ = body.collect().await?;
-                refusal(status, seen.method == Method::HEAD)
+                struck(status, seen.method == Method::HEAD)
             }
             None => {
-                let mut request = Request::from_parts(parts, body);
-                self.state.change(&mut request);
-                self.service.handle(request).await
+                let request = Request::from_parts(parts, body);
+                self.state.play.respond(&self.service, request, self.is_side).await?
             }
         };
         if effect.cut_request.is_some_and(|cut| seen.received() >= cut) {
             return Err("cut by the test".into());
         }
-        self.state.learn(&response);
-        self.spoil(&mut response, &effect);
+        spoil_head(&mut response, &effect);
         progress.answered(response.status());
         Ok(response.map(|body| spoil::outgoing(body, progress, flushed, &effect)))
     }
+}
 
-    fn spoil(&self, response: &mut Response<Body>, effect: &Effect) {
-        if let Some(body) = &effect.body {
-            response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
-            *response.body_mut() = full(body.clone());
-        }
-        if self.state.habits.no_referrers {
-            response.headers_mut().remove(SUBJECT);
-        }
-        for name in &effect.without {
-            response.headers_mut().remove(name);
-        }
-        for (name, value) in &effect.headers {
-            response.headers_mut().insert(name, value.clone());
-        }
+fn spoil_head(response: &mut Response<Body>, effect: &Effect) {
+    if let Some(body) = &effect.body {
+        response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
+        *response.body_mut() = full(body.clone());
+    }
+    for name in &effect.without {
+        response.headers_mut().remove(name);
+    }
+    for (name, value) in &effect.headers {
+        response.headers_mut().insert(name, value.clone());
     }
 }
 
-fn full(body: bytes::Bytes) -> Body {
-    Full::new(body).map_err(|never| match never {}).boxed_unsync()
-}
-
-fn refusal(status: StatusCode, is_head: bool) -> Response<Body> {
-    let text = format!(r#"{{"errors":[{{"code":"UNKNOWN","message":"{status}, as the test wants it"}}]}}"#);
-    let builder = Response::builder().status(status).header("content-type", "application/json");
-    let builder = builder.header(CONTENT_LENGTH, text.len());
-    builder.body(full(if is_head { bytes::Bytes::new() } else { text.into() })).unwrap()
+/// The answer of a fault.
+fn struck(status: StatusCode, is_head: bool) -> Response<Body> {
+    let refused = refusal(status.as_u16(), "UNKNOWN", &format!("{status}, as the test wants it"));
+    refused.map(|body| if is_head { full(bytes::Bytes::new()) } else { body })
 }

@@ -36,8 +36,8 @@ impl Drop for Listening {
 }
 
 impl Listening {
-    pub(crate) async fn start(faulty: Faulty) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub(crate) async fn start(host: &str, faulty: Faulty) -> Self {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let (faulty, count) = (Arc::new(faulty), Arc::clone(&connections));

@@ -65,7 +65,11 @@ impl Survey {
         if !named.media_type.is_index() || (subset.is_none() && declared.is_none()) {
             return Ok(Resolved::whole(named));
         }
-        let document = source.document(&named).await?;
+        let document = match source.is_local() {
+            true => source.document(&named).await?,
+            false => source.listed_document(&named).await?,
+        };
+        named.size = document.bytes().len() as u64;
         let members = document.as_index().map(|index| index.manifests.as_slice()).unwrap_or_default();
         let absent = declared.as_deref().map(|kept| declared_holes(members, kept)).unwrap_or_default();
         let there: Vec<&Descriptor> =

@@ -23,11 +23,13 @@ type Read = (usize, NodeId, Result<(Document, State)>);
 impl Survey {
     /// Reads from the new roots downwards, level by level.
     pub(super) async fn walk(&mut self, new: Range<usize>) {
-        let mut level = Vec::new();
+        let (mut level, roots) = (Vec::new(), new.clone());
         for id in new {
             let root = &self.roots[id];
             let (Some(descriptor), None) = (root.descriptor.clone(), &root.failure) else { continue };
-            let (spot, is_listed) = (root.to, matches!(root.why, Why::Referrer(_)));
+            // Some registries say another length where they are asked for it than where they give it (DIST-176).
+            let is_told = matches!(root.why, Why::Referrer(_)) || !self.source(root.from).is_local();
+            let spot = root.to;
             let is_there = root.is_there && !self.destination(spot).is_local();
             let graph = &mut self.spots[spot].graph;
             let Some((node, is_new)) = graph.enter(&descriptor, root.from, id) else {
@@ -36,7 +38,7 @@ impl Survey {
             };
             let chosen = std::mem::take(&mut self.roots[id].subset);
             if is_new {
-                graph.nodes[node].is_listed = is_listed;
+                graph.nodes[node].is_listed = is_told;
                 (graph.nodes[node].kept, graph.nodes[node].bytes) = (chosen.kept, chosen.bytes);
                 level.push((spot, node));
             } else if chosen.kept.is_none() {
@@ -50,6 +52,17 @@ impl Survey {
         }
         self.descend(level).await;
         self.open_again();
+        self.correct(roots);
+    }
+
+    /// The sizes of roots as they turned out to be.
+    fn correct(&mut self, roots: Range<usize>) {
+        for root in &mut self.roots[roots] {
+            let node = root.node.map(|id| &self.spots[root.to].graph.nodes[id].descriptor);
+            if let (Some(node), Some(descriptor)) = (node, &mut root.descriptor) {
+                descriptor.size = node.size;
+            }
+        }
     }
 
     /// Looks at these nodes and at all that they need.

@@ -30,7 +30,7 @@ pub(crate) struct Kind {
 enum Maker {
     Layout,
     Archive { docker: bool },
-    Repository { client: Client, address: String, _server: Server },
+    Repository { client: Client, address: String, _server: Box<Server> },
 }
 
 /// Kept as long as its repositories are used.
@@ -150,7 +150,7 @@ pub(crate) async fn docker_registry() -> Kind {
 fn repository(address: String, server: Server) -> Maker {
     let retry = Retry { base: Duration::from_millis(1), ..Retry::default() };
     let client = Client::new(Settings { retry, ..Settings::default() }).unwrap();
-    Maker::Repository { client, address, _server: server }
+    Maker::Repository { client, address, _server: Box::new(server) }
 }
 
 /// Every kind of endpoint.

@@ -8,6 +8,7 @@ mod faults;
 mod killed;
 mod layouts;
 mod peers;
+mod quirks;
 mod registries;
 mod saved;
 
