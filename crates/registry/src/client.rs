@@ -18,6 +18,17 @@ use crate::repository::Repository;
 use crate::settings::{HostSettings, Settings};
 use crate::tls;
 
+/// So many bytes of an answer come over HTTP/2 before they are read: 20 MiB/s where an answer takes 100 ms.
+const STREAM_WINDOW: u32 = 2 << 20;
+
+/// The same for all answers on a connection: enough for each that is read at a time, and two more, so that one which
+/// nobody reads does not hold up the others. That is also the most memory that they take.
+fn connection_window(places: usize) -> u32 {
+    const MOST: u32 = 1 << 30;
+    let answers = u32::try_from(places).unwrap_or(u32::MAX).saturating_add(2);
+    STREAM_WINDOW.saturating_mul(answers).min(MOST)
+}
+
 /// A client for any number of registries: one for a process. Clones share everything.
 ///
 /// Connections, tokens, pauses that a host asked for, and what is known of its features belong to the client. It must
@@ -143,7 +154,8 @@ impl Shared {
             .dns_resolver(self.resolver.clone())
             .tcp_nodelay(true)
             .pool_idle_timeout(Duration::from_secs(60))
-            .http2_adaptive_window(true)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(connection_window(self.settings.concurrency))
             .http2_max_header_list_size(64 << 10);
         if !timeouts.connect.is_zero() {
             builder = builder.connect_timeout(timeouts.connect + timeouts.tls);

@@ -4,6 +4,7 @@
 
 mod auth;
 mod download;
+mod http2;
 mod listing;
 mod manifest;
 mod overload;

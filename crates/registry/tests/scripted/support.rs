@@ -1,5 +1,6 @@
 //! A scripted server: every answer, and every way to fail, is written down by the test.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -124,6 +125,7 @@ type Hunger = dyn FnMut(&Request) -> Appetite + Send;
 pub(crate) struct Server {
     pub(crate) address: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -164,10 +166,12 @@ impl Server {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let handler: Arc<Mutex<Handler>> = Arc::new(Mutex::new(handler));
         let appetite: Arc<Mutex<Hunger>> = Arc::new(Mutex::new(appetite));
-        let all = Arc::clone(&requests);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (all, count) = (Arc::clone(&requests), Arc::clone(&connections));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
                 let (handler, appetite) = (Arc::clone(&handler), Arc::clone(&appetite));
                 let (acceptor, all) = (acceptor.clone(), Arc::clone(&all));
                 tokio::spawn(async move {
@@ -182,7 +186,7 @@ impl Server {
                 });
             }
         });
-        Self { address, requests, task }
+        Self { address, requests, connections, task }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -192,6 +196,11 @@ impl Server {
     /// All requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Methods and targets of all requests so far.

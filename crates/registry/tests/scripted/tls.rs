@@ -16,7 +16,10 @@ use transship_spec::Kind;
 use crate::support::{Reply, Server, content, layer, quick};
 
 /// A configuration with a certificate for `name` by an authority of its own, whose certificate lies in a file.
-fn configure(name: &str, years: std::ops::Range<i32>) -> (ServerConfig, tempfile::TempDir, PathBuf) {
+pub(crate) fn configure(
+    name: &str,
+    years: std::ops::Range<i32>,
+) -> (ServerConfig, tempfile::TempDir, PathBuf) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
