@@ -2,13 +2,18 @@
 //!
 //! A stream ends without an error only when every byte was there and the digest agrees. After a cut it goes on by `Range`
 //! where it stopped; where the server ignores that, it reads from the start again and passes over what it gave already.
-//! What was given before an error must not be trusted.
+//! What was given before an error must not be trusted. A large blob that comes slowly is fetched by several requests at
+//! once; see `ahead`.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::{HeaderValue, Method, header};
 use transship_spec::{Descriptor, Digest, Verifier};
 
+use crate::ahead::{Ahead, Pace, Whole};
 use crate::auth::Purpose;
 use crate::error::{BoxError, Error};
 use crate::limit::Backoff;
@@ -72,6 +77,9 @@ impl Repository {
             skip: 0,
             rereads: 0,
             plain: false,
+            pace: Pace::default(),
+            ahead: None,
+            chances: 3,
         };
         stream::try_unfold(download, |mut download| async move {
             let piece = download.next().await?;
@@ -143,6 +151,12 @@ struct Download {
     rereads: u32,
     /// Whether the server has shown that it cannot give a part.
     plain: bool,
+    /// How quickly the body under way comes.
+    pace: Pace,
+    /// What is asked for beside the body, and comes after it.
+    ahead: Option<Ahead>,
+    /// How often that may still be tried.
+    chances: u32,
 }
 
 impl Download {
@@ -160,7 +174,7 @@ impl Download {
                 Ok(Step::Nothing) => {}
                 Ok(Step::End) => return self.finish(),
                 Err(error) => {
-                    self.body = None;
+                    (self.body, self.ahead) = (None, None);
                     self.repository.host.again(&mut self.backoff, error).await?;
                 }
             }
@@ -169,15 +183,74 @@ impl Download {
 
     async fn step(&mut self) -> Result<Step, Error> {
         let Some(body) = &mut self.body else {
+            if let Some(ahead) = &mut self.ahead {
+                let piece = ahead.next().await;
+                return self.take_ahead(piece);
+            }
             self.connect().await?;
             return Ok(Step::Nothing);
         };
         let (seen, size) = (self.verifier.as_ref().map_or(0, Verifier::seen), self.blob.size);
         let piece = body.next().await;
+        let waited = body.take_waited();
         match piece.map_err(|broken| request::failure(broken, &self.exchange(), &[]))? {
-            Some(piece) => self.take(piece),
+            Some(piece) => {
+                let piece = self.until_ahead(piece);
+                self.look_ahead(piece.len() as u64, waited);
+                self.take(piece)
+            }
             None if seen == size && self.skip == 0 => Ok(Step::End),
             None => Err(self.cut(format!("the answer ended after {seen} of {size} bytes"))),
+        }
+    }
+
+    /// A piece of a segment. One that fails costs nothing: a request for the rest tells whether the blob can be had.
+    fn take_ahead(&mut self, piece: Result<Option<Bytes>, Error>) -> Result<Step, Error> {
+        match piece {
+            Ok(Some(piece)) => return self.take(piece),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "a segment failed"),
+        }
+        self.ahead = None;
+        Ok(Step::Nothing)
+    }
+
+    /// A piece up to where the segments begin; there the body is left. If they have not begun to come, it goes on, and
+    /// they are given up.
+    fn until_ahead(&mut self, mut piece: Bytes) -> Bytes {
+        let Some((start, is_ready)) = self.ahead.as_ref().map(Ahead::ready_at) else { return piece };
+        let left = usize::try_from(start.saturating_sub(self.seen())).unwrap_or(usize::MAX);
+        if piece.len() < left {
+            return piece;
+        }
+        if is_ready {
+            piece.truncate(left);
+            self.body = None;
+        } else {
+            self.ahead = None;
+        }
+        piece
+    }
+
+    /// Asks for later segments, too, where the body comes slowly and that may help.
+    fn look_ahead(&mut self, bytes: u64, waited: Duration) {
+        let host = &self.repository.host;
+        let segments = &host.shared.settings.segments;
+        if let Some(ahead) = &mut self.ahead {
+            return ahead.fill();
+        }
+        let is_slow = self.pace.is_slow(bytes, waited, segments);
+        let (at, size) = (self.seen() + bytes + segments.bytes, self.blob.size);
+        let may = segments.most > 0 && self.chances > 0 && self.skip == 0 && !self.plain;
+        let far = || host.throttle.quickest().is_some_and(|time| time >= segments.latency);
+        if !is_slow || !may || size.saturating_sub(self.seen()) < segments.least || at >= size {
+            return;
+        }
+        if host.features.parts.get() == Some(true) && far() {
+            let Ok(url) = self.url() else { return };
+            let whole = Whole { host: Arc::clone(host), purpose: self.purpose.clone(), url, size };
+            self.ahead = Ahead::start(whole, at);
+            self.chances -= u32::from(self.ahead.is_some());
         }
     }
 
@@ -225,7 +298,11 @@ impl Download {
             206 => self.check_part(&answer, seen)?,
             _ => self.check_whole(&answer, seen)?,
         };
-        self.body = Some(answer.body);
+        let offered = answer.status == 206 || answer.header("accept-ranges") == Some("bytes");
+        if offered && !self.plain && self.repository.host.features.parts.get().is_none() {
+            self.repository.host.features.parts.set(true);
+        }
+        (self.body, self.pace) = (Some(answer.body), Pace::default());
         Ok(())
     }
 

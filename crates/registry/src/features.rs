@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What is known of one registry.
 #[derive(Debug, Default)]
@@ -15,6 +17,10 @@ pub(crate) struct Features {
     pub(crate) streams: Known,
     /// Whether mounting from another repository is worth asking for.
     pub(crate) mount: Known,
+    /// Whether it gives parts of blobs.
+    pub(crate) parts: Known,
+    /// Held by the blob that comes by several requests.
+    pub(crate) segments: Turn,
     /// Held by who changes an index of referrers.
     pub(crate) fallback: tokio::sync::Mutex<()>,
     chunk: AtomicU64,
@@ -53,6 +59,23 @@ impl Features {
     /// Whether a manifest was put a short while ago.
     pub(crate) fn was_pushed(&self, name: &str) -> bool {
         self.pushed.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|have| have == name)
+    }
+}
+
+/// Something that one may have at a time.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<Semaphore>);
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Turn {
+    /// The turn, if nobody has it, until it is dropped.
+    pub(crate) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
     }
 }
 

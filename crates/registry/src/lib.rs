@@ -33,6 +33,7 @@
 //! ```
 
 mod address;
+mod ahead;
 mod auth;
 mod blob;
 mod chunked;
@@ -74,7 +75,8 @@ pub use redact::Secret;
 pub use referrers::Listed;
 pub use repository::Repository;
 pub use settings::{
-    Chunking, CredentialFile, Environment, HostSettings, Limits, Proxy, Retry, Settings, Timeouts, Upload,
+    Chunking, CredentialFile, Environment, HostSettings, Limits, Proxy, Retry, Segments, Settings, Timeouts,
+    Upload,
 };
 pub use source::BlobSource;
 pub use upload::Placed;

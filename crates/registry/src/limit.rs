@@ -62,6 +62,16 @@ impl Throttle {
         place
     }
 
+    /// A place, if one is free at once.
+    pub(crate) fn try_enter(&self, lane: Lane) -> Option<Place> {
+        self.pause_end().is_none().then(|| self.places.try_take(lane))?
+    }
+
+    /// The time to the quickest answers of late, where there were any.
+    pub(crate) fn quickest(&self) -> Option<Duration> {
+        self.places.quickest()
+    }
+
     /// Notes the time from a request without content to its answer.
     pub(crate) fn answered(&self, time: Duration) {
         self.places.answered(time);

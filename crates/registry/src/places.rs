@@ -65,6 +65,17 @@ impl Places {
         Place { round: self.state().round, places: Arc::clone(self), lane, permit }
     }
 
+    /// A place, if there is one that nobody waits for.
+    pub(crate) fn try_take(self: &Arc<Self>, lane: Lane) -> Option<Place> {
+        let permit = Arc::clone(&self.lanes[lane as usize]).try_acquire_owned().ok()?;
+        Some(Place { round: self.state().round, places: Arc::clone(self), lane, permit: Some(permit) })
+    }
+
+    /// The time to the quickest answers of late, where there were any.
+    pub(crate) fn quickest(&self) -> Option<Duration> {
+        self.state().latency.as_ref().map(|latency| latency.quickest)
+    }
+
     /// Notes the time from a request to its answer.
     pub(crate) fn answered(&self, time: Duration) {
         let mut state = self.state();

@@ -20,7 +20,7 @@ use crate::client::Host;
 use crate::error::{BoxError, Error, Exchange};
 use crate::host;
 use crate::limit::{self, Backoff};
-use crate::places::Lane;
+use crate::places::{Lane, Place};
 use crate::quota::Quota;
 use crate::redact::{self, Secret};
 use crate::source::BlobSource;
@@ -116,7 +116,11 @@ impl Host {
     /// One try: an answer with a status of success, or an error. It has one of the host's places until the answer is
     /// read, and tells whether the host keeps up.
     pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Error> {
-        let place = self.throttle.enter(call.lane()).await;
+        self.attempt_at(call, self.throttle.enter(call.lane()).await).await
+    }
+
+    /// One try, on a place that is there already.
+    pub(crate) async fn attempt_at(&self, call: &Call<'_>, place: Place) -> Result<Answer, Error> {
         match self.follow(call).await {
             Ok(mut answer) => {
                 place.kept_up();

@@ -31,6 +31,8 @@ pub struct Settings {
     /// Bytes a second that all transfers together may move, up and down; none is as many as come. Heads of requests and
     /// answers do not count, and time that is spent waiting for it does not count as slowness of the server.
     pub rate: Option<NonZeroU64>,
+    /// When a blob is downloaded by several requests at once.
+    pub segments: Segments,
     /// How blobs are uploaded.
     pub upload: Upload,
     /// Files of certificates (PEM) of authorities to trust beside those of the system.
@@ -53,6 +55,7 @@ impl Default for Settings {
             limits: Limits::default(),
             concurrency: 6,
             rate: None,
+            segments: Segments::default(),
             upload: Upload::default(),
             ca_files: Vec::new(),
             hosts: BTreeMap::new(),
@@ -188,6 +191,38 @@ impl Default for Limits {
             entries: 1_000_000,
             redirects: 5,
             rereads: 2,
+        }
+    }
+}
+
+/// When a blob is downloaded by several requests at once: when it comes slowly from a host that is not near, is large, and
+/// there are places that no other transfer wants. Its parts are given on in order, and at most `most` times `bytes` of them
+/// are held in memory, for one blob of a host at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segments {
+    /// How many requests there are beside the first: 4; none of them with 0.
+    pub most: usize,
+    /// Bytes of each: 8 MiB.
+    pub bytes: u64,
+    /// Bytes that must be missing for it to be worth while: 64 MiB.
+    pub least: u64,
+    /// How long the network is waited for before it is judged: 2 s.
+    pub probe: Duration,
+    /// So many bytes a second are quick enough: 16 MiB.
+    pub slower_than: u64,
+    /// A registry that has answered within this time is so near that one connection is enough: 5 ms.
+    pub latency: Duration,
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        Self {
+            most: 4,
+            bytes: 8 << 20,
+            least: 64 << 20,
+            probe: Duration::from_secs(2),
+            slower_than: 16 << 20,
+            latency: Duration::from_millis(5),
         }
     }
 }

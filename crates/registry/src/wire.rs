@@ -69,7 +69,13 @@ pub(crate) async fn send(
     };
     let (status, url, headers) =
         (response.status().as_u16(), response.url().clone(), response.headers().clone());
-    let body = Body { response, watch: Watch::new(timeouts), rate: Arc::clone(gauge.rate()), place: None };
+    let body = Body {
+        response,
+        watch: Watch::new(timeouts),
+        waited: Duration::ZERO,
+        rate: Arc::clone(gauge.rate()),
+        place: None,
+    };
     Ok(Answer { status, headers, url, body })
 }
 
@@ -78,6 +84,7 @@ pub(crate) async fn send(
 pub(crate) struct Body {
     response: reqwest::Response,
     watch: Watch,
+    waited: Duration,
     rate: Arc<Rate>,
     place: Option<Place>,
 }
@@ -96,9 +103,16 @@ impl Body {
         let piece = piece.ok_or_else(|| Broken::Cut(self.watch.idle()))?.map_err(broken)?;
         if let Some(piece) = &piece {
             self.rate.moved(piece.len());
-            self.watch.moved(piece.len() as u64, start.elapsed()).map_err(Broken::Cut)?;
+            let waited = start.elapsed();
+            self.waited += waited;
+            self.watch.moved(piece.len() as u64, waited).map_err(Broken::Cut)?;
         }
         Ok(piece)
+    }
+
+    /// How long the network was waited for since this was asked last.
+    pub(crate) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     /// The whole body, at most `limit` bytes; nothing is allocated for what is only announced.

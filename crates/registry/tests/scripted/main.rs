@@ -12,6 +12,7 @@ mod rate;
 mod redirect;
 mod retry;
 mod secrets;
+mod segments;
 mod stream;
 mod support;
 mod tls;

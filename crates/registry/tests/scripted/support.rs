@@ -45,7 +45,7 @@ pub(crate) struct Reply {
     body: Vec<u8>,
     cut: Option<usize>,
     stall: Option<usize>,
-    trickle: Option<Duration>,
+    pace: Option<(usize, Duration)>,
     chunked: bool,
     silent: bool,
 }
@@ -58,7 +58,7 @@ impl Reply {
             body: Vec::new(),
             cut: None,
             stall: None,
-            trickle: None,
+            pace: None,
             chunked: false,
             silent: false,
         }
@@ -90,7 +90,12 @@ impl Reply {
 
     /// Sends one byte each `pause`.
     pub(crate) fn trickle(self, pause: Duration) -> Self {
-        Self { trickle: Some(pause), ..self }
+        self.pace(1, pause)
+    }
+
+    /// Sends so many bytes each `pause`.
+    pub(crate) fn pace(self, bytes: usize, pause: Duration) -> Self {
+        Self { pace: Some((bytes, pause)), ..self }
     }
 
     /// Announces no length.
@@ -294,7 +299,7 @@ async fn answer(stream: &mut Stream, request: &Request, reply: Reply) -> bool {
         return true;
     }
     let end = reply.cut.or(reply.stall).unwrap_or(reply.body.len()).min(reply.body.len());
-    let step = if reply.trickle.is_some() { 1 } else { 8 << 10 };
+    let step = reply.pace.map_or(8 << 10, |(bytes, _)| bytes);
     for piece in reply.body[..end].chunks(step) {
         let framed = if reply.chunked {
             [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
@@ -304,7 +309,7 @@ async fn answer(stream: &mut Stream, request: &Request, reply: Reply) -> bool {
         if stream.write_all(&framed).await.is_err() {
             return false;
         }
-        if let Some(pause) = reply.trickle {
+        if let Some((_, pause)) = reply.pace {
             tokio::time::sleep(pause).await;
         }
     }
