@@ -75,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) is_document: bool,
     /// Whether its descriptor is what a registry said of it, where all but the digest may be wrong.
     pub(crate) is_listed: bool,
+    /// Whether what needs it is missing, and hardly anything else can need it.
+    pub(crate) is_own: bool,
     /// What it needs, where it was read.
     pub(crate) children: Vec<NodeId>,
     /// The bytes of a document that would have to be asked for again, or that only we have.
@@ -134,6 +136,7 @@ impl Graph {
             state: State::Unknown,
             is_document,
             is_listed: false,
+            is_own: false,
             children: Vec::new(),
             bytes: None,
             kept: None,

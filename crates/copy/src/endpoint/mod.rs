@@ -177,6 +177,12 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
     /// What each of these names stands for here, as a destination.
     fn find<'a>(&'a self, names: &'a [Name]) -> BoxFuture<'a, Vec<Result<Option<Descriptor>>>>;
 
+    /// Whether nothing has a name here, as far as [`find`](Self::find) came to know. There may be content all the same, of a
+    /// copy that did not end.
+    fn is_new(&self) -> bool {
+        false
+    }
+
     /// Which of these are here, by digest and, where that can be known, by size.
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>>;
 

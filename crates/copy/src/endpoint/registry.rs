@@ -20,6 +20,8 @@ use crate::{Error, Result};
 
 /// Pages of tags that are read before few manifests are rather asked about one by one.
 const PAGES_FOR_FEW: usize = 2;
+/// Names from which on a list of tags is worth it: so many questions at least are spared by one page.
+const MANY: usize = 4;
 /// Every tag that is made of a digest is longer than this.
 const SHORTEST_ABOUT_A_DIGEST: usize = 40;
 /// Suffixes of digest tags that are asked for where tags are not listed.
@@ -33,6 +35,8 @@ pub(crate) struct RegistryEndpoint {
     destination: Repository,
     place: Place,
     tags: OnceCell<Tags>,
+    /// Whether the destination lists no tag.
+    is_new: AtomicBool,
     /// Held while the registry is asked for referrers for the first time, which tells whether it knows them at all.
     first_question: Mutex<()>,
     was_asked: AtomicBool,
@@ -71,6 +75,7 @@ impl RegistryEndpoint {
             },
             repository,
             tags: OnceCell::new(),
+            is_new: AtomicBool::new(false),
             first_question: Mutex::new(()),
             was_asked: AtomicBool::new(false),
         }
@@ -113,6 +118,45 @@ impl RegistryEndpoint {
             }
         };
         self.tags.get_or_init(read).await
+    }
+
+    async fn find_one(&self, tag: Option<String>) -> Result<Option<Descriptor>> {
+        let Some(tag) = tag else { return Ok(None) };
+        Ok(self.destination.manifest_head(&TagOrDigest::Tag(Tag::parse(&tag)?)).await?)
+    }
+
+    /// Which of these names the repository does not list. One list tells of many at once; of few, or where it is long, none
+    /// are known.
+    async fn absent<'a>(&self, names: &'a [Name]) -> HashSet<&'a str> {
+        let tags = names.iter().filter_map(|name| match name {
+            Name::Short(tag) => Some(tag.as_str()),
+            _ => None,
+        });
+        let mut absent: HashSet<&str> = tags.collect();
+        if absent.len() < MANY {
+            return HashSet::new();
+        }
+        let mut pages = self.destination.tag_pages();
+        let mut is_new = true;
+        for _ in 0..=absent.len() / MANY {
+            match pages.try_next().await {
+                Ok(Some(page)) => {
+                    is_new &= page.is_empty();
+                    for tag in page {
+                        absent.remove(tag.as_str());
+                    }
+                }
+                Ok(None) | Err(transship_registry::Error::NotFound(_)) => {
+                    self.is_new.store(is_new, Ordering::Relaxed);
+                    return absent;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "tags cannot be listed");
+                    break;
+                }
+            }
+        }
+        HashSet::new()
     }
 
     async fn referrers(&self, subject: &Digest, ask: Ask) -> Result<Vec<Descriptor>> {
@@ -218,12 +262,7 @@ impl Endpoint for RegistryEndpoint {
                 (None, None) => return Err(self.not_found(&listed.called)),
             };
             let found = self.repository.manifest_head(&which).await?.ok_or_else(|| self.not_found(&which))?;
-            // A page of a proxy or a portal is no manifest, whatever its status says.
-            if found.media_type.is_document() || found.media_type.is_schema1() {
-                return Ok(found);
-            }
-            let reason = format!("{which} is served as {}", found.media_type);
-            Err(transship_spec::Error::Document { what: "manifest", reason }.into())
+            a_document(&which, found)
         };
         resolve.boxed()
     }
@@ -236,19 +275,31 @@ impl Endpoint for RegistryEndpoint {
                 (None, Some(tag)) => TagOrDigest::Tag(Tag::parse(tag)?),
                 (None, None) => return Err(self.not_found(&listed.called)),
             };
-            let manifest = self.repository.manifest_get(&which).await?;
-            let descriptor = manifest.descriptor();
+            let manifest = self.repository.manifest_get(&which).await.map_err(|error| match error {
+                transship_registry::Error::NotFound(_) => self.not_found(&which),
+                error => error.into(),
+            })?;
+            let descriptor = a_document(&which, manifest.descriptor())?;
             Ok((descriptor.clone(), Document::of_verified(manifest.bytes, &descriptor)?))
         };
         get.boxed()
     }
 
     fn find<'a>(&'a self, names: &'a [Name]) -> BoxFuture<'a, Vec<Result<Option<Descriptor>>>> {
-        let find = move |name: &'a Name| async move {
-            let Name::Short(tag) = name else { return Ok(None) };
-            Ok(self.destination.manifest_head(&TagOrDigest::Tag(Tag::parse(tag)?)).await?)
+        let find = async move {
+            let absent = self.absent(names).await;
+            let asked = names.iter().map(|name| match name {
+                Name::Short(tag) if !absent.contains(tag.as_str()) => Some(tag.clone()),
+                _ => None,
+            });
+            let asked: Vec<Option<String>> = asked.collect();
+            stream::iter(asked).map(|tag| self.find_one(tag)).buffered(QUESTIONS).collect().await
         };
-        stream::iter(names).map(find).buffered(QUESTIONS).collect().boxed()
+        find.boxed()
+    }
+
+    fn is_new(&self) -> bool {
+        self.is_new.load(Ordering::Relaxed)
     }
 
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>> {
@@ -360,6 +411,15 @@ impl Session for RegistrySession {
     fn commit(&self) -> Pending<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
+}
+
+/// A page of a proxy or a portal is no manifest, whatever its status says.
+fn a_document(which: &TagOrDigest, found: Descriptor) -> Result<Descriptor> {
+    if found.media_type.is_document() || found.media_type.is_schema1() {
+        return Ok(found);
+    }
+    let reason = format!("{which} is served as {}", found.media_type);
+    Err(transship_spec::Error::Document { what: "manifest", reason }.into())
 }
 
 /// The error of the source, where an upload failed because of it.

@@ -1,20 +1,19 @@
 //! Finding out what there is and what is missing, before anything moves.
 //!
-//! Level by level, so that every digest is asked about once and many questions are under way at once: resolve the roots,
-//! see which of them the destination has, read the documents that it lacks, and look for what belongs to them (referrers
+//! Level by level, so that every digest is asked about once and many questions are under way at once: see which names the
+//! destination has, resolve the roots, read the documents that it lacks, and look for what belongs to them (referrers
 //! and digest tags), which makes new roots.
 
 pub(crate) mod intent;
+mod look;
 mod related;
 mod subset;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
-use transship_layout::check::KEPT_PLATFORMS;
 use transship_spec::{Descriptor, Digest};
 
 use crate::endpoint::{Ask, Endpoint, Listed, Place, QUESTIONS};
@@ -25,8 +24,9 @@ use crate::report::{LeftOut, Part, Why};
 use crate::select::Request;
 use crate::{Error, Result};
 
+use self::look::Found;
 pub(crate) use self::subset::merged;
-use self::subset::{Chosen, Resolved};
+use self::subset::{Chosen, Resolved, Room};
 pub(crate) use self::walk::read_from;
 
 /// Roots that are resolved before what was read of them is looked at.
@@ -93,8 +93,8 @@ pub(crate) struct Survey {
     options: Options,
     /// Whether the roots are those that were given, so that nothing is looked for that belongs to them.
     is_fixed: bool,
-    /// Bytes of indexes that may still be kept for their parts.
-    room: usize,
+    /// What may still be kept of the bytes that are read to find out what roots are.
+    room: Room,
     /// Referrers and digest tags that are roots already.
     taken: HashSet<(usize, Digest)>,
     names: HashSet<(usize, Name)>,
@@ -146,7 +146,7 @@ impl Survey {
             behind: 0,
             options: options.clone(),
             is_fixed: false,
-            room: subset::ROOM,
+            room: Room::default(),
             taken: HashSet::new(),
             names: HashSet::new(),
         }
@@ -160,8 +160,12 @@ impl Survey {
             let level = self.roots[done..].iter().take_while(|root| root.depth == depth).count();
             let new = done..done + level;
             done = new.end;
-            self.resolve(new.clone()).await;
-            self.look(new.clone()).await;
+            // What costs no request comes first: nobody is asked for the sake of what is wrong here.
+            let (free, asked) = new.clone().partition(|id| self.is_known(*id));
+            self.resolve(free, &Found::new()).await;
+            let found = self.look(new.clone()).await;
+            self.resolve(asked, &found).await;
+            self.compare(new.clone(), found).await;
             self.walk(new).await;
             self.relate().await;
         }
@@ -212,13 +216,23 @@ impl Survey {
         &self.endpoints[self.spots[spot].endpoint]
     }
 
-    /// Says what each root is, once; from here on only digests count (row 49).
-    async fn resolve(&mut self, new: Range<usize>) {
-        let unknown: Vec<usize> = new.filter(|id| self.roots[*id].failure.is_none()).collect();
+    /// Whether it takes no request to say what a root is.
+    fn is_known(&self, id: usize) -> bool {
+        let root = &self.roots[id];
+        root.listed.descriptor.is_some() || self.source(root.from).is_local()
+    }
+
+    /// Says what each of these roots is, once; from here on only digests count (row 49).
+    async fn resolve(&mut self, mut unknown: Vec<usize>, found: &Found) {
+        unknown.retain(|id| self.roots[*id].failure.is_none());
         // Not all at once: of some the index is read.
         for batch in unknown.chunks(BATCH) {
             let this = &*self;
-            let resolve = |id: usize| async move { (id, this.resolve_one(&this.roots[id]).await) };
+            let resolve = |id: usize| async move {
+                // What has its name there is most likely the same: then its digest is all that we need to know.
+                let is_named = matches!(found.get(&id), Some(Ok(Some(_))));
+                (id, this.resolve_one(&this.roots[id], is_named).await)
+            };
             let batch = stream::iter(batch.iter().copied());
             let resolved: Vec<_> = batch.map(resolve).buffer_unordered(QUESTIONS).collect().await;
             for (id, result) in resolved {
@@ -229,11 +243,19 @@ impl Survey {
         }
     }
 
-    async fn resolve_one(&self, root: &Root) -> Result<Resolved> {
+    async fn resolve_one(&self, root: &Root, is_named: bool) -> Result<Resolved> {
         let source = self.source(root.from);
-        let named = source.resolve(&root.listed).await?;
+        let is_free = root.listed.descriptor.is_some() || source.is_local();
+        let (named, document) = match is_free || is_named || !self.room.is_left() {
+            true => (source.resolve(&root.listed).await?, None),
+            // It is going to be read anyway.
+            false => {
+                let (named, document) = source.listed_root(&root.listed).await?;
+                (named, Some(document))
+            }
+        };
         let digest = named.digest.clone();
-        let mut resolved = self.part_of(source, named, root.why == Why::Asked).await?;
+        let mut resolved = self.part_of(source, (named, document), root.why == Why::Asked).await?;
         resolved.named = Some(digest).filter(|digest| *digest != resolved.descriptor.digest);
         match root.wanted.clone().filter(|wanted| *wanted != resolved.descriptor.digest) {
             Some(wanted) => Err(Error::OtherDigest { wanted, found: resolved.descriptor.digest }),
@@ -266,74 +288,5 @@ impl Survey {
     fn ask(&self, many: bool) -> Ask {
         let referrers = self.options.referrers != Referrers::None;
         Ask { referrers, digest_tags: self.options.digest_tags, many }
-    }
-
-    /// Finds out which roots the destinations have under their names: one question each.
-    async fn look(&mut self, new: Range<usize>) {
-        for spot in 0..self.spots.len() {
-            let is_named = |id: &usize| {
-                let root = &self.roots[*id];
-                root.to == spot && root.failure.is_none() && !matches!(root.why, Why::Referrer(_))
-            };
-            let ids: Vec<usize> = new.clone().filter(is_named).collect();
-            let names: Vec<Name> = ids.iter().map(|id| self.roots[*id].name.clone()).collect();
-            let destination = self.destination(spot);
-            let is_local = destination.is_local();
-            let found = destination.find(&names).await;
-            for (id, found) in ids.into_iter().zip(found) {
-                let root = &mut self.roots[id];
-                match found {
-                    Ok(found) => {
-                        let declared = found.as_ref().and_then(|found| found.annotations.get(KEPT_PLATFORMS));
-                        let declared = declared.cloned();
-                        root.there = found.map(|found| found.digest);
-                        let digests = (&root.there, root.descriptor.as_ref());
-                        root.is_there = matches!(digests, (Some(one), Some(other)) if *one == other.digest);
-                        if is_local && root.is_there {
-                            root.declare(declared.as_deref());
-                        }
-                    }
-                    Err(error) => root.failure = Some(Arc::new(error)),
-                }
-                // What has no name is only entered, which changes nothing where it is there.
-                root.is_there |= is_local && root.name == Name::Digest;
-            }
-            self.look_for_referrers(spot, new.clone()).await;
-        }
-    }
-
-    /// A registry is asked which referrers it lists, once for each subject that it has.
-    async fn look_for_referrers(&mut self, spot: usize, new: Range<usize>) {
-        let is_local = self.destination(spot).is_local();
-        let mut subjects: HashMap<Digest, Vec<usize>> = HashMap::new();
-        for id in new {
-            let root = &mut self.roots[id];
-            let Why::Referrer(subject) = &root.why else { continue };
-            if root.to != spot || root.failure.is_some() {
-                continue;
-            }
-            let there = self.spots[spot].graph.document(subject);
-            if is_local {
-                root.is_there = true;
-            } else if there.is_some_and(|id| self.spots[spot].graph.nodes[id].state.is_present()) {
-                subjects.entry(subject.clone()).or_default().push(id);
-            }
-        }
-        let destination = self.destination(spot);
-        let ask = Ask { referrers: true, digest_tags: false, many: subjects.len() > 1 };
-        let question = |(subject, ids): (Digest, Vec<usize>)| async move {
-            // Where that cannot be known they are put again, which does no harm.
-            let listed = destination.related(&subject, ask).await.unwrap_or_default().referrers;
-            (ids, listed)
-        };
-        let answers: Vec<_> =
-            stream::iter(subjects).map(question).buffer_unordered(QUESTIONS).collect().await;
-        for (ids, listed) in answers {
-            for id in ids {
-                let root = &mut self.roots[id];
-                let digest = root.descriptor.as_ref().map(|descriptor| &descriptor.digest);
-                root.is_there = listed.iter().any(|listed| Some(&listed.digest) == digest);
-            }
-        }
     }
 }

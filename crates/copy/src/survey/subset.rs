@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use transship_layout::check::{KEPT_PLATFORMS, declared_holes};
@@ -18,8 +19,10 @@ use crate::plan::Subset;
 use crate::report::Part;
 use crate::{Error, Result};
 
-/// Bytes of indexes that are kept for their parts, altogether.
-pub(super) const ROOM: usize = 32 << 20;
+/// Bytes that are kept of what was read to find out what roots are: indexes for their parts, others to spare a request.
+const ROOM: usize = 32 << 20;
+/// Bytes of it that are for indexes alone.
+const FOR_INDEXES: usize = 16 << 20;
 /// Platforms that are named where one is missing, at most.
 const NAMED: usize = 20;
 
@@ -41,6 +44,29 @@ impl Resolved {
     }
 }
 
+/// How many bytes may still be kept.
+#[derive(Debug)]
+pub(super) struct Room(AtomicUsize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(AtomicUsize::new(ROOM))
+    }
+}
+
+impl Room {
+    /// Whether there is any for what can be read again.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > FOR_INDEXES
+    }
+
+    /// Takes so many bytes, if they and `reserved` more are there.
+    fn take(&self, bytes: usize, reserved: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes).filter(|left| *left >= reserved);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
 /// How to read an index of which not all may be copied.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
@@ -57,17 +83,20 @@ impl Survey {
     pub(super) async fn part_of(
         &self,
         source: &Arc<dyn Endpoint>,
-        mut named: Descriptor,
+        (mut named, document): (Descriptor, Option<Document>),
         is_asked: bool,
     ) -> Result<Resolved> {
         let declared = named.annotations.remove(KEPT_PLATFORMS);
         let subset = self.options.subset.as_ref().filter(|_| is_asked);
         if !named.media_type.is_index() || (subset.is_none() && declared.is_none()) {
-            return Ok(Resolved::whole(named));
+            let fits = |document: &Document| self.room.take(document.bytes().len(), FOR_INDEXES);
+            let bytes = document.filter(fits).map(|document| document.bytes().clone());
+            return Ok(Resolved { chosen: Chosen { bytes, ..Chosen::default() }, ..Resolved::whole(named) });
         }
-        let document = match source.is_local() {
-            true => source.document(&named).await?,
-            false => source.listed_document(&named).await?,
+        let document = match document {
+            Some(document) => document,
+            None if source.is_local() => source.document(&named).await?,
+            None => source.listed_document(&named).await?,
         };
         named.size = document.bytes().len() as u64;
         let members = document.as_index().map(|index| index.manifests.as_slice()).unwrap_or_default();
@@ -114,18 +143,16 @@ impl Survey {
     }
 
     /// Keeps the bytes of an index while there is room. One that can be read again need not be kept.
-    pub(super) fn fit(&mut self, chosen: Chosen) -> Result<Chosen> {
-        let size = chosen.bytes.as_ref().map_or(0, Bytes::len);
-        match self.room.checked_sub(size) {
-            Some(left) => {
-                self.room = left;
-                Ok(chosen)
-            }
-            None if chosen.is_new => {
+    pub(super) fn fit(&self, chosen: Chosen) -> Result<Chosen> {
+        let is_part = chosen.kept.is_some() || chosen.is_new;
+        let size = chosen.bytes.as_ref().filter(|_| is_part).map_or(0, Bytes::len);
+        match self.room.take(size, 0) {
+            true => Ok(chosen),
+            false if chosen.is_new => {
                 let what = "the size in bytes of all indexes that are made in one copy";
                 Err(Error::Limit { what, limit: ROOM as u64 })
             }
-            None => Ok(Chosen { bytes: None, ..chosen }),
+            false => Ok(Chosen { bytes: None, ..chosen }),
         }
     }
 }

@@ -14,6 +14,12 @@ use crate::graph::{self, NodeId, State};
 use crate::report::Why;
 use crate::{Error, Result};
 
+/// Bytes of the empty config (IMG-36), which everybody has.
+const EMPTY: u64 = 2;
+
+/// Bytes that are sent as soon as a question about them is answered.
+const SMALL: u64 = 64 << 10;
+
 /// Documents that are in memory at once while they are read.
 const BATCH: usize = 64;
 
@@ -111,9 +117,7 @@ impl Survey {
                 if !matches!(node.state, State::Unknown) {
                     continue;
                 }
-                // Where a mount is tried, nothing is asked before (DIST-182).
-                let (place, from) = (self.destination(spot).place(), self.source(node.from).place());
-                if !node.is_document && place.mountable(from).is_some() && !self.stays_behind(spot, node) {
+                if self.is_worth_no_question(spot, node) {
                     self.spots[spot].graph.nodes[*id].state = State::Missing;
                 } else {
                     unknown.push(*id);
@@ -136,6 +140,18 @@ impl Survey {
                 self.spots[spot].graph.nodes[id].state = state;
             }
         }
+    }
+
+    /// Whether content is put without asking first, since the question costs more than it is likely to spare.
+    fn is_worth_no_question(&self, spot: usize, node: &graph::Node) -> bool {
+        let destination = self.destination(spot);
+        if node.is_document || self.stays_behind(spot, node) {
+            return node.is_document && destination.is_new();
+        }
+        let is_likely_missing = destination.is_new() || node.is_own;
+        // Where a mount is tried, nothing is asked before (DIST-182).
+        destination.place().mountable(self.source(node.from).place()).is_some()
+            || !destination.is_local() && is_likely_missing && node.descriptor.size <= SMALL
     }
 
     /// Whether content is not to be distributed by us (IMG-150).
@@ -190,6 +206,7 @@ impl Survey {
                 graph.nodes[id].descriptor = document.descriptor();
             }
             let (from, root) = (graph.nodes[id].from, graph.nodes[id].root);
+            let is_missing = matches!(graph.nodes[id].state, State::Missing);
             let left_out = match (document.as_index(), &kept) {
                 (Some(index), Some(kept)) => declared_holes(&index.manifests, kept),
                 _ => HashSet::new(),
@@ -209,6 +226,8 @@ impl Survey {
                     break;
                 };
                 if is_new {
+                    graph.nodes[child].is_own =
+                        is_missing && is_own(&document, &graph.nodes[child].descriptor);
                     // Indexes within this one keep the same platforms.
                     let is_index = graph.nodes[child].descriptor.media_type.is_index();
                     graph.nodes[child].kept = kept.clone().filter(|_| is_index);
@@ -264,6 +283,16 @@ impl Survey {
         let source = self.source(node.from);
         Ok((read_from(source, &node.descriptor, node.is_listed).await?, state))
     }
+}
+
+/// Whether content is hardly ever part of anything but this document: the config of an image, which names all its layers;
+/// the content of an artifact that has little.
+fn is_own(document: &Document, child: &Descriptor) -> bool {
+    const FEW: usize = 2;
+    let Some(manifest) = document.as_manifest() else { return false };
+    let is_config = child.digest == manifest.config.digest;
+    let is_artifact = !manifest.config.media_type.is_image_config() && manifest.layers.len() <= FEW;
+    child.size > EMPTY && (is_config || is_artifact)
 }
 
 /// A document of a source, whose failure names it.

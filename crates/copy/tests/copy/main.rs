@@ -5,6 +5,7 @@
 mod archives;
 mod choosing;
 mod faults;
+mod floors;
 mod killed;
 mod layouts;
 mod peers;

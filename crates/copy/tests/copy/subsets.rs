@@ -304,7 +304,7 @@ async fn a_part_of_an_index_is_read_from_a_registry_once() {
         assert_done(&v1(source(), &into_layout(&to, ""), &options).await);
         assert_eq!(
             requests.take(),
-            [7, 1, 0, 0],
+            [7, 0, 0, 0],
             "{name}: the index, two manifests, a config and a layer of each"
         );
         assert_sound(&to);
