@@ -1,5 +1,7 @@
 //! What every command is given: the process's surroundings, its signals, and where to say what.
 
+use transship_pack::kinds::Kinds;
+
 use crate::environment::Environment;
 use crate::exit::Failure;
 use crate::interrupt::Interrupts;
@@ -13,6 +15,8 @@ pub(crate) struct Context {
     pub(crate) interrupts: Interrupts,
     pub(crate) progress: Progress,
     pub(crate) output: Output,
+    /// The kinds of artifacts that are known.
+    pub(crate) kinds: Kinds,
 }
 
 impl Context {

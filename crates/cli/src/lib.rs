@@ -6,6 +6,7 @@
 //! * [`Cli`] and the types in it are the arguments and nothing else: text is parsed first, meaning is resolved second.
 //! * Standard output holds the result, the same on a terminal and in a pipe. Everything else goes to standard error.
 //! * The exit code is that of the error's [`Kind`](transship_spec::Kind).
+//! * [`Cli::with_kinds`] is the same program with kinds of artifacts of one's own.
 //! * A command whose locations are all local opens no socket and reads no credentials.
 //!
 //! ```
@@ -35,4 +36,4 @@ mod run;
 mod show;
 
 pub use args::{Cli, Command};
-pub use run::main;
+pub use run::{Program, main};

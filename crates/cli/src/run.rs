@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use transship_pack::kinds::Kinds;
 
 use crate::args::{
     BlobCommand, Cli, Command, Format, IndexCommand, ManifestCommand, PackCommand, ProgressMode, Verbosity,
@@ -17,6 +17,42 @@ use crate::progress::Progress;
 
 /// The program: reads arguments and environment of the process, does what they say, and gives the exit code.
 pub fn main() -> ExitCode {
+    Cli::with_kinds(Kinds::built_in()).main()
+}
+
+/// The program with kinds of artifacts of one's own; see [`Cli::with_kinds`].
+#[derive(Debug)]
+#[must_use = "it does nothing until it is run"]
+pub struct Program {
+    kinds: Kinds,
+}
+
+impl Cli {
+    /// The program that knows these kinds of artifacts: it packs, recognises, describes and extracts them as it does those
+    /// that are built in.
+    ///
+    /// ```no_run
+    /// use transship_cli::Cli;
+    /// use transship_pack::kinds::Kinds;
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     // Kinds::built_in().with(MyKind) has one more.
+    ///     Cli::with_kinds(Kinds::built_in()).main()
+    /// }
+    /// ```
+    pub fn with_kinds(kinds: Kinds) -> Program {
+        Program { kinds }
+    }
+}
+
+impl Program {
+    /// Reads arguments and environment of the process, does what they say, and gives the exit code.
+    pub fn main(self) -> ExitCode {
+        run(self.kinds)
+    }
+}
+
+fn run(kinds: Kinds) -> ExitCode {
     let environment = Environment::of_process();
     let interrupts = Interrupts::install();
     let early = Progress::new(ProgressMode::Auto, &Verbosity::default(), &environment);
@@ -24,13 +60,13 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(failure) => return ended(&early, &failure),
     };
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::understand(arguments, &kinds) {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error, &early),
     };
     let (format, progress, verbosity) = manners(&cli.command);
     let progress = Progress::new(progress, &verbosity, &environment);
-    let context = Context { environment, interrupts, progress, output: Output::new(format) };
+    let context = Context { environment, interrupts, progress, output: Output::new(format), kinds };
     let last_words = context.progress.clone();
     let signals = context.interrupts.clone();
     let at_exit = context.interrupts.at_exit(move || {
@@ -76,6 +112,10 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         Command::Pack(PackCommand::Files(args)) => {
             (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
         }
+        Command::Pack(PackCommand::Kind(args)) => {
+            let out = &args.out;
+            (out.formatted.format, out.progress.progress, out.verbosity.clone())
+        }
         Command::Edit(args) => {
             let out = &args.out;
             (out.formatted.format, out.progress.progress, out.verbosity.clone())
@@ -89,6 +129,8 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
             (out.formatted.format, out.progress.progress, out.verbosity.clone())
         }
         Command::Unpack(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
+        Command::Extract(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
+        Command::Kinds(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Copy(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Ls(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Inspect(args) => (args.formatted.format, auto, args.verbosity.clone()),
@@ -120,6 +162,8 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Index(command) => commands::index::run(&command, context),
         Command::Serve(args) => commands::serve::run(&args, context),
         Command::Unpack(args) => commands::unpack::run(&args, context),
+        Command::Extract(args) => commands::extract::run(&args, context),
+        Command::Kinds(_) => commands::kinds::run(context),
         Command::Copy(args) => commands::copy::run(&args, context),
         Command::Ls(args) => commands::ls::run(&args, context),
         Command::Inspect(args) => commands::inspect::run(&args, context),
@@ -134,7 +178,9 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Blob(command) => commands::blob::run(&command, context),
         Command::Login(args) => commands::login::run(&args, context),
         Command::Logout(args) => commands::logout::run(&args, context),
-        Command::Completions(args) => commands::completions::run(&args, &mut Cli::command(), context),
+        Command::Completions(args) => {
+            commands::completions::run(&args, &mut Cli::command_with(&context.kinds), context)
+        }
         Command::Push(args) => Err(commands::refused::push(&args)),
         Command::Pull(args) => Err(commands::refused::pull(&args)),
     }

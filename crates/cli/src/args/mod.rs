@@ -10,6 +10,7 @@ mod diff;
 mod edit;
 mod expand;
 mod index;
+mod kinds;
 mod pack;
 mod parts;
 mod serve;
@@ -30,6 +31,7 @@ pub(crate) use diff::Diff;
 pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
+pub(crate) use kinds::{Extract, ListKinds, PackKind};
 pub(crate) use pack::{
     AnnotationFlags, Compression, Encoding, Mode, Mtime, PackCommand, PackFiles, PackImage, PackLayer,
     PackOutput, Runtime, Tree,
@@ -90,6 +92,8 @@ pub enum Command {
     Index(IndexCommand),
     /// Unpack the layers of an image as a tree of files
     Unpack(Box<Unpack>),
+    /// Extract the files of an artifact, by the rules of its kind
+    Extract(Box<Extract>),
     /// Copy between layouts, archives and registries, with everything that belongs to what is copied
     #[command(visible_alias = "cp")]
     Copy(Box<Copy>),
@@ -99,6 +103,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Tell what changed from one image to another: fields, layers and files
     Diff(Box<Diff>),
+    /// List the kinds of artifacts that are known
+    Kinds(ListKinds),
     /// Print the digest of something, alone on a line
     #[command(visible_alias = "digest")]
     Resolve(Resolve),

@@ -18,6 +18,9 @@ pub enum PackCommand {
     Layer(Box<PackLayer>),
     /// Files become an artifact
     Files(Box<PackFiles>),
+    /// Inputs become an artifact of a kind: there is a command for each.
+    #[command(skip)]
+    Kind(Box<super::kinds::PackKind>),
 }
 
 /// `transship pack image`.

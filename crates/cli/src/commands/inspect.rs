@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use transship_pack::kinds::{Facts, Held, Sight, unknown};
 use transship_spec::{Descriptor, Digest, Document, ImageConfig, MediaType, platform};
 
+use super::layers::Opened;
 use crate::args;
 use crate::content::{Content, kind_of};
 use crate::context::Context;
@@ -17,7 +19,7 @@ use crate::show;
 #[serde(rename_all = "camelCase")]
 struct Report {
     location: String,
-    kind: &'static str,
+    kind: String,
     digest: Digest,
     media_type: MediaType,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,6 +29,9 @@ struct Report {
     /// Bytes of all different blobs and manifests of it.
     total_size: u64,
     platforms: Vec<String>,
+    /// What its kind knows of it.
+    #[serde(flatten)]
+    facts: Option<Facts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     config: Option<Config>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -103,7 +108,7 @@ struct Referrer {
 
 pub(crate) fn run(args: &args::Inspect, context: &Context) -> Result<(), Failure> {
     let report = Content::at(&args.location, context, &args.reading, &args.network)
-        .and_then(|(place, content)| look(&place, &content, args))
+        .and_then(|(place, content)| look(&place, &content, args, context))
         .cannot(format!("inspect {}", show::plain(&args.location)))?;
     if context.output.is_json() {
         return context.output.json("transship.inspect/v1", &report);
@@ -111,7 +116,12 @@ pub(crate) fn run(args: &args::Inspect, context: &Context) -> Result<(), Failure
     context.output.raw(text(&report).as_bytes())
 }
 
-fn look(place: &Place, content: &Content, args: &args::Inspect) -> Result<Report, Failure> {
+fn look(
+    place: &Place,
+    content: &Content,
+    args: &args::Inspect,
+    context: &Context,
+) -> Result<Report, Failure> {
     let descriptor = content.resolve(args.platform.as_ref())?;
     let document = content.document(&descriptor)?;
     let config = content.config(&document)?;
@@ -131,9 +141,16 @@ fn look(place: &Place, content: &Content, args: &args::Inspect) -> Result<Report
         media_type: referrer.media_type,
         artifact_type: referrer.artifact_type,
     });
+    let opened = Opened::of(content)?;
+    let held = Held::new(sight(place, &descriptor, &document), opened.source());
+    let kind = kind_of(&document);
+    let known = context.kinds.recognise_inside(&held)?;
+    let known = known.or_else(|| (kind == "artifact").then(unknown));
+    let facts = known.map(|kind| kind.describe(&held)).transpose()?;
     Ok(Report {
         location: place.location().to_string(),
-        kind: kind_of(&document),
+        kind: known.map_or(kind, |known| known.name()).to_owned(),
+        facts,
         artifact_type: document.artifact_type().filter(|_| config.is_none()).cloned(),
         size: descriptor.size,
         total_size: blobs.bytes,
@@ -147,6 +164,15 @@ fn look(place: &Place, content: &Content, args: &args::Inspect) -> Result<Report
         digest: descriptor.digest,
         media_type: descriptor.media_type,
     })
+}
+
+/// What is seen of it before a blob is read.
+fn sight<'a>(place: &'a Place, descriptor: &'a Descriptor, document: &'a Document) -> Sight<'a> {
+    let tag = match place {
+        Place::Registry(reference) => reference.tag().map(transship_spec::Tag::as_str),
+        Place::Layout { reference, .. } | Place::Archive { reference, .. } => reference.as_deref(),
+    };
+    Sight::of(document).listed(descriptor).named(tag)
 }
 
 /// Bytes of different blobs.
@@ -235,15 +261,24 @@ fn summary(config: ImageConfig) -> Config {
 
 /// The report for people: a line a fact, then what there are several of.
 fn text(report: &Report) -> String {
-    let mut facts = Facts::default();
-    facts.add("kind", report.kind);
+    let mut facts = Rows::default();
+    facts.add("kind", &report.kind);
+    let known = report.facts.as_ref();
+    for (name, value) in
+        known.into_iter().flat_map(|known| [("title", &known.title), ("version", &known.version)])
+    {
+        facts.several(name, value.iter());
+    }
+    for fact in known.into_iter().flat_map(|known| &known.facts) {
+        facts.several(&fact.name, &fact.values);
+    }
     facts.add("digest", report.digest.to_string());
     facts.add("media type", report.media_type.as_str());
     if let Some(artifact_type) = &report.artifact_type {
         facts.add("artifact type", artifact_type.as_str());
     }
     facts.several("platform", &report.platforms);
-    let parts = match report.kind {
+    let parts = match report.kind.as_str() {
         "index" => show::count(report.manifests.len(), "manifest", "manifests"),
         "image" => show::count(report.layers.len(), "layer", "layers"),
         _ => show::count(report.layers.len(), "blob", "blobs"),
@@ -276,7 +311,7 @@ fn text(report: &Report) -> String {
     text
 }
 
-fn config_facts(facts: &mut Facts, config: &Config) {
+fn config_facts(facts: &mut Rows, config: &Config) {
     let words = |words: &[String]| serde_json::to_string(words).unwrap_or_default();
     let single = [
         ("created", config.created.clone()),
@@ -316,11 +351,11 @@ fn section(text: &mut String, title: &str, rows: impl Iterator<Item = Vec<String
 
 /// Rows of a name and a value.
 #[derive(Debug, Default)]
-struct Facts {
+struct Rows {
     rows: Vec<Vec<String>>,
 }
 
-impl Facts {
+impl Rows {
     fn add(&mut self, name: &str, value: impl AsRef<str>) {
         self.rows.push(vec![name.to_owned(), show::plain(value.as_ref())]);
     }

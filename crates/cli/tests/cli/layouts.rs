@@ -103,7 +103,7 @@ fn inspect_tells_what_an_artifact_is_in_text_and_json() {
     let digest = sandbox.artifact("out", "v1", "hello");
     let text = sandbox.ok(&["inspect", "oci:out:v1"]);
     for words in [
-        "kind           artifact",
+        "kind           files",
         &format!("digest         {digest}"),
         "artifact type  text/x-test",
         "content.txt",

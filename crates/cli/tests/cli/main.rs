@@ -13,6 +13,7 @@ mod gc;
 mod help;
 mod index;
 mod killed;
+mod kinds;
 mod layers;
 mod layouts;
 mod linked;

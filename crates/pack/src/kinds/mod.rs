@@ -64,6 +64,7 @@ mod kind;
 mod list;
 mod making;
 mod request;
+mod sif;
 mod sight;
 mod unknown;
 

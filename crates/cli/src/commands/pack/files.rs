@@ -57,7 +57,7 @@ pub(in crate::commands) fn subject(
     Ok(descriptor.bare())
 }
 
-fn packed(artifact: Artifact) -> Packed {
+pub(super) fn packed(artifact: Artifact) -> Packed {
     let layers = artifact.layers.into_iter().filter(|layer| layer.media_type != MediaType::OCI_EMPTY);
     let layers = layers.map(|layer| LayerReport {
         title: layer.annotations.get(keys::TITLE).cloned(),

@@ -5,6 +5,7 @@ mod base;
 mod config;
 mod files;
 mod image;
+mod kind;
 mod layer;
 mod making;
 mod reuse;
@@ -88,6 +89,7 @@ pub(crate) fn run(command: &PackCommand, context: &Context) -> Result<(), Failur
         PackCommand::Image(args) => image::run(args, context).cannot("pack the image"),
         PackCommand::Layer(args) => layer::run(args, context).cannot("pack the layer"),
         PackCommand::Files(args) => files::run(args, context).cannot("pack the artifact"),
+        PackCommand::Kind(args) => kind::run(args, context).cannot(format!("pack it as {}", args.kind)),
     }
 }
 
