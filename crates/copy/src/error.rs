@@ -6,6 +6,7 @@ use transship_spec::{Digest, Kind, quote};
 
 use crate::endpoint::Place;
 use crate::saved::Move;
+use crate::sync::At;
 
 /// Why a copy could not be planned or carried out.
 ///
@@ -83,6 +84,26 @@ pub enum Error {
         text: String,
         /// What is wrong.
         reason: String,
+    },
+    /// A file of settings that cannot be meant.
+    #[error("{at}: {reason}")]
+    Settings {
+        /// Where in the file.
+        at: At,
+        /// What is wrong.
+        reason: String,
+        /// What to write instead.
+        remedy: Option<String>,
+    },
+    /// A place that could not be opened.
+    #[error("{message}")]
+    Unopened {
+        /// What that means to a program.
+        kind: Kind,
+        /// What happened.
+        message: String,
+        /// What to do about it.
+        remedy: Option<String>,
     },
     /// A rule for names that leads into another registry.
     #[error("{} is not in {registry}, where the copies go", quote(map))]
@@ -220,6 +241,7 @@ impl Error {
             | Self::Map { .. }
             | Self::Pattern { .. }
             | Self::Choice { .. }
+            | Self::Settings { .. }
             | Self::MapLeaves { .. }
             | Self::Shard { .. }
             | Self::OtherDigest { .. } => Kind::Usage,
@@ -232,6 +254,7 @@ impl Error {
             },
             Self::Sparse { .. } | Self::SavedForm { .. } | Self::NoLocation { .. } => Kind::Unsupported,
             Self::Limit { .. } => Kind::Limit,
+            Self::Unopened { kind, .. } => *kind,
             Self::Subject | Self::Stopped => Kind::Partial,
             Self::Worker(_) => Kind::Unexpected,
             Self::Shared(error) => error.kind(),
@@ -244,6 +267,7 @@ impl Error {
         match self {
             Self::Registry(error) => error.remedy(),
             Self::Source { cause, .. } => cause.remedy(),
+            Self::Settings { remedy, .. } | Self::Unopened { remedy, .. } => remedy.clone(),
             Self::Shared(error) => error.remedy(),
             Self::SourceMoved { moved } => Some(Move::remedy(moved)),
             Self::DestinationMoved { .. } => {

@@ -52,6 +52,7 @@ mod saved;
 mod select;
 mod shard;
 mod survey;
+pub mod sync;
 mod transfer;
 
 pub use endpoint::Endpoint;

@@ -37,6 +37,11 @@ impl Tally {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
+
+    pub(crate) fn join(&mut self, other: Self) {
+        self.count += other.count;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
 }
 
 /// What became of content: configs, layers, and manifests.
@@ -60,6 +65,16 @@ pub struct Moved {
 }
 
 impl Moved {
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.copied.join(other.copied);
+        self.mounted.join(other.mounted);
+        self.reflinked.join(other.reflinked);
+        self.linked.join(other.linked);
+        self.present.join(other.present);
+        self.healed.join(other.healed);
+        self.manifests.join(other.manifests);
+    }
+
     pub(crate) fn note(&mut self, how: Placed, bytes: u64) {
         let tally = match how {
             Placed::Copied => &mut self.copied,
@@ -82,6 +97,14 @@ pub struct LeftOut {
     pub signatures: usize,
     /// Members of indexes for platforms that were not asked for, or that the source does not have.
     pub members: usize,
+}
+
+impl LeftOut {
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.nondistributable.join(other.nondistributable);
+        self.signatures += other.signatures;
+        self.members += other.members;
+    }
 }
 
 /// What of an index is copied, where it is not all.
@@ -189,6 +212,19 @@ pub struct Report {
     pub left_out: LeftOut,
     /// What is odd.
     pub warnings: Vec<String>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            schema: "transship.copy.report/1",
+            roots: Vec::new(),
+            content: Moved::default(),
+            referrers: 0,
+            left_out: LeftOut::default(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl Report {

@@ -12,6 +12,7 @@ mod blocking;
 mod layout;
 mod local;
 pub(crate) mod registry;
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use transship_spec::{Descriptor, Digest, Document, Tag};
 
 pub use self::archive::ArchiveTarget;
 pub use self::blocking::{Blocking, blocking};
+pub use self::shared::shared;
 use crate::events::{Events, Placed};
 use crate::names::{Called, Name};
 use crate::{Error, Result};
