@@ -69,6 +69,11 @@ impl Environment {
         }
     }
 
+    /// A variable that a file of settings names.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
     /// Where credentials are looked for, in order (DIST-123). A file named by the user stands for all others.
     pub(crate) fn credentials(&self, authfile: Option<&Path>) -> transship_registry::Environment {
         let named = authfile.or(self.registry_auth_file.as_deref());

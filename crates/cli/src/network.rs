@@ -51,6 +51,18 @@ impl Network {
         Self::with(context, settings, registries)
     }
 
+    /// The same, with settings that a file completes.
+    pub(crate) fn open_with(
+        context: &Context,
+        flags: &NetworkFlags,
+        registries: &[&str],
+        complete: impl FnOnce(&mut Settings) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let mut settings = settings(context, flags, registries)?;
+        complete(&mut settings)?;
+        Self::with(context, settings, registries)
+    }
+
     /// The same with a credential of the user, for one registry.
     pub(crate) fn try_credential(
         context: &Context,

@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::{OnceCell, Semaphore};
-use transship_spec::{Descriptor, Document};
+use transship_spec::{Descriptor, Digest, Document};
 
-use crate::endpoint::{Offer, Place, Planned, Role, Session};
+use crate::endpoint::{Endpoint, Offer, Place, Planned, Role, Session};
 use crate::events::Placed;
+use crate::fan::Fan;
 use crate::graph::{Node, NodeId, State};
 use crate::plan::{Options, Plan};
 use crate::report::{Failure, Moved, Report, RootReport, Status, Why};
@@ -34,6 +35,8 @@ struct Run {
     /// What belongs to each root.
     belongings: HashMap<usize, Vec<usize>>,
     places: Semaphore,
+    /// Blobs that go to several registries at once.
+    fans: Mutex<HashMap<(usize, Digest), Arc<Fan>>>,
     stopped: AtomicBool,
     moved: Mutex<Moved>,
     /// Whether something was done for a node.
@@ -81,6 +84,7 @@ impl Run {
                 .collect(),
             touched: Mutex::new(nodes.map(|count| vec![false; count]).collect()),
             places: Semaphore::new(options.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            fans: Mutex::default(),
             stopped: AtomicBool::new(false),
             moved: Mutex::default(),
             outcomes: Mutex::default(),
@@ -327,13 +331,102 @@ impl Run {
     }
 
     /// Moves a blob by the shortest way that there is.
-    async fn put_blob(&self, spot: usize, id: NodeId) -> Outcome {
+    fn put_blob(&self, spot: usize, id: NodeId) -> BoxFuture<'_, Outcome> {
+        let work = async move {
+            let node = self.node(spot, id);
+            let mount_from = self.mount_from(spot, node).await;
+            let relay = self.relay(spot, node).await;
+            let fan = if relay.is_none() && mount_from.is_none() { self.fan(spot, node) } else { None };
+            let Some((fan, is_first)) = fan else {
+                let _permit = self.permit().await;
+                let from = relay.unwrap_or_else(|| Arc::clone(self.survey.source(node.from)));
+                return self.put_blob_from(spot, id, from, mount_from).await;
+            };
+            // One place for all of them: who waits for a place must not be waited for.
+            let _permit = if is_first { self.permit().await } else { None };
+            let others = fan.members().iter().filter(|other| is_first && **other != spot);
+            let others = others.filter_map(|other| {
+                let id = self.survey.spots[*other].graph.find(&node.descriptor)?;
+                Some(self.place(*other, id))
+            });
+            let own = async {
+                let put = self.put_blob_from(spot, id, fan.seat(spot), None).await;
+                fan.leave(spot, &node.descriptor);
+                put
+            };
+            let (put, _) = tokio::join!(own, futures_util::future::join_all(others));
+            put
+        };
+        work.boxed()
+    }
+
+    /// The stream that a blob shares with its way to other registries, and whether this is the first of them.
+    fn fan(&self, spot: usize, node: &Node) -> Option<(Arc<Fan>, bool)> {
+        let mut fans = self.fans.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (node.from, node.descriptor.digest.clone());
+        if let Some(fan) = fans.get(&key) {
+            return fan.members().contains(&spot).then(|| (Arc::clone(fan), false));
+        }
+        let members = self.listeners(spot, node);
+        if members.len() < 2 || self.survey.source(node.from).is_local() {
+            return None;
+        }
+        let fan = Arc::new(Fan::new(self.survey.source(node.from), members));
+        fans.insert(key, Arc::clone(&fan));
+        Some((fan, true))
+    }
+
+    /// The destinations that need a blob from its source: of each registry the first, from which the others mount it.
+    fn listeners(&self, spot: usize, node: &Node) -> Vec<usize> {
+        let mut registries = std::collections::HashSet::new();
+        let needs = |other: &usize| {
+            let Place::Repository { registry, .. } = self.survey.destination(*other).place() else {
+                return false;
+            };
+            let graph = &self.survey.spots[*other].graph;
+            let theirs = graph.find(&node.descriptor).map(|id| &graph.nodes[id]);
+            let is_missing = theirs.is_some_and(|theirs| {
+                theirs.from == node.from && matches!(theirs.state, State::Missing | State::Unknown)
+            });
+            is_missing && registries.insert(registry.clone())
+        };
+        let members: Vec<usize> = (0..self.survey.spots.len()).filter(needs).collect();
+        if members.contains(&spot) { members } else { Vec::new() }
+    }
+
+    /// A layout into which the same copy puts the blob, so that its source gives it once; it is waited for.
+    async fn relay(&self, spot: usize, node: &Node) -> Option<Arc<dyn Endpoint>> {
+        if self.survey.source(node.from).is_local() {
+            return None;
+        }
+        let is_layout = |spot: usize| self.survey.destination(spot).layout().is_some();
+        for other in (0..self.survey.spots.len()).filter(|other| *other != spot && is_layout(*other)) {
+            // Layouts wait for those before them only, and nothing waits for anything else.
+            if is_layout(spot) && other > spot {
+                break;
+            }
+            let graph = &self.survey.spots[other].graph;
+            let Some(id) = graph.find(&node.descriptor) else { continue };
+            let comes = !matches!(graph.nodes[id].state, State::LeftOut | State::Broken(_));
+            if comes && self.place(other, id).await.is_ok() {
+                return Some(Arc::clone(self.survey.destination(other)));
+            }
+        }
+        None
+    }
+
+    /// Moves a blob to one destination.
+    async fn put_blob_from(
+        &self,
+        spot: usize,
+        id: NodeId,
+        from: Arc<dyn Endpoint>,
+        mount_from: Option<String>,
+    ) -> Outcome {
         let node = self.node(spot, id);
-        let mount_from = self.mount_from(spot, node).await;
-        let _permit = self.permit().await;
         let session = self.session(spot)?;
         let events = Arc::clone(&self.options.events);
-        let offer = Offer { from: Arc::clone(self.survey.source(node.from)), mount_from, events };
+        let offer = Offer { from, mount_from, events };
         let mut tries = 0;
         let how = loop {
             self.options.events.blob_started(&node.descriptor);

@@ -43,6 +43,7 @@ pub mod endpoint;
 mod engine;
 mod error;
 mod events;
+mod fan;
 mod graph;
 pub mod names;
 mod newest;

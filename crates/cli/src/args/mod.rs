@@ -15,6 +15,7 @@ mod pack;
 mod parts;
 mod serve;
 mod shared;
+mod sync;
 mod unpack;
 mod upkeep;
 mod values;
@@ -41,6 +42,7 @@ pub(crate) use serve::Serve;
 pub(crate) use shared::{
     Durability, Format, LayerLimits, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing,
 };
+pub(crate) use sync::{Foreign, Sync};
 pub(crate) use unpack::Unpack;
 pub(crate) use upkeep::{Gc, Rm, Untag};
 pub(crate) use values::{ForHost, pair};
@@ -97,6 +99,8 @@ pub enum Command {
     /// Copy between layouts, archives and registries, with everything that belongs to what is copied
     #[command(visible_alias = "cp")]
     Copy(Box<Copy>),
+    /// Copy many things to many places, as a file of settings says
+    Sync(Box<Sync>),
     /// List the references of a layout or an archive, or the tags of a repository
     Ls(Ls),
     /// Tell what something is: kind, platforms, sizes, config, annotations

@@ -78,7 +78,7 @@ pub(super) fn is_stdout(place: &Place) -> bool {
 }
 
 /// Docker knows images by repository and tag only, and takes Docker Hub for granted.
-fn docker_name(reference: Option<&str>) -> Result<Option<String>, Failure> {
+pub(super) fn docker_name(reference: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(text) = reference else { return Ok(None) };
     let reference = Reference::parse(text)?;
     if reference.digest().is_some() {

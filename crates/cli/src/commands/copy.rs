@@ -207,20 +207,9 @@ impl args::Copy {
 }
 
 fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
-    let referrers = match args.referrers.as_str() {
-        "all" => Referrers::All,
-        "none" => Referrers::None,
-        types => {
-            let types = types.split(',').map(MediaType::parse).collect::<Result<Vec<_>, _>>();
-            Referrers::Types(types.cannot("read --referrers").map_err(|failure| {
-                Failure::usage(failure.to_string())
-                    .hint("it is all, none, or artifact types with commas between them")
-            })?)
-        }
-    };
     Ok(Options {
         concurrency: args.concurrency.concurrency,
-        referrers,
+        referrers: referrers(&args.referrers)?,
         digest_tags: args.digest_tags,
         subset: subset(args)?,
         nondistributable: args.nondistributable,
@@ -233,6 +222,22 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         fail_fast: args.fail_fast,
         events: Arc::new(Watched(context.progress.clone())),
     })
+}
+
+/// What `--referrers` says.
+pub(super) fn referrers(text: &str) -> Result<Referrers, Failure> {
+    match text {
+        "all" => Ok(Referrers::All),
+        "none" => Ok(Referrers::None),
+        types => {
+            let types = types.split(',').map(MediaType::parse).collect::<Result<Vec<_>, _>>();
+            let types = types.cannot("read --referrers").map_err(|failure| {
+                Failure::usage(failure.to_string())
+                    .hint("it is all, none, or artifact types with commas between them")
+            })?;
+            Ok(Referrers::Types(types))
+        }
+    }
 }
 
 /// Which platforms of an index are copied, and as what.
@@ -366,7 +371,7 @@ fn finish(args: &args::Copy, dest: &Place, report: &Report, context: &Context) -
 }
 
 /// What the report means: failures are told one by one, and as a whole.
-fn ended(report: &Report, context: &Context) -> Result<(), Failure> {
+pub(super) fn ended(report: &Report, context: &Context) -> Result<(), Failure> {
     let Some(kind) = report.kind() else { return Ok(()) };
     let failed: Vec<_> = report.failures().collect();
     if let ([root], [_]) = (failed.as_slice(), report.roots.as_slice())

@@ -24,6 +24,7 @@ pub(crate) mod refused;
 pub(crate) mod resolve;
 pub(crate) mod rm;
 pub(crate) mod serve;
+pub(crate) mod sync;
 pub(crate) mod tag;
 mod transfer;
 pub(crate) mod unpack;

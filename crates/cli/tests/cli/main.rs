@@ -32,4 +32,5 @@ mod storage;
 mod streams;
 mod subsets;
 mod support;
+mod sync;
 mod unpack;

@@ -14,7 +14,7 @@ use super::how::{self, How, OPTIONS};
 use super::yaml::{self, At, Node};
 use crate::{Result, Selection};
 
-const TOP: [&str; 7] = ["version", "defaults", "credentials", "registries", "concurrency", "retries", "sync"];
+const TOP: [&str; 6] = ["version", "defaults", "credentials", "registries", "concurrency", "sync"];
 const ENTRY: [&str; 3] = ["from", "to", "all-tags"];
 const CREDENTIAL: [&str; 6] = ["user", "password-env", "password-file", "token-env", "token-file", "helper"];
 const REGISTRY: [&str; 6] = ["plain-http", "insecure", "ca-file", "cert", "key", "credentials"];
@@ -41,8 +41,6 @@ const REGISTRY: [&str; 6] = ["plain-http", "insecure", "ca-file", "cert", "key",
 pub struct Config {
     /// Transfers under way at once, where the file says so.
     pub concurrency: Option<usize>,
-    /// How often a request is sent again, where the file says so.
-    pub retries: Option<usize>,
     /// Where the secrets are, by the names that registries use.
     pub credentials: BTreeMap<String, Secrets>,
     /// How registries are reached, by their names.
@@ -129,7 +127,6 @@ impl Config {
         let reader = Reader { folder, defaults: top.get("defaults") };
         let config = Self {
             concurrency: top.number("concurrency")?,
-            retries: top.number("retries")?,
             credentials: reader.credentials(top.get("credentials"))?,
             registries: reader.registries(top.get("registries"))?,
             copies: reader.copies(top.need("sync")?)?,
@@ -326,7 +323,6 @@ mod tests {
     const WHOLE: &str = "
 version: 1
 concurrency: 12
-retries: 3
 defaults: {referrers: none, tags: [v*], short-names: true}
 credentials:
   prod: {user: robot, password-env: PROD_PASSWORD}
@@ -364,16 +360,18 @@ sync:
     #[test]
     fn everything_has_its_meaning() {
         let config = Config::parse(WHOLE, Path::new("/f")).unwrap();
-        assert_eq!((config.concurrency, config.retries), (Some(12), Some(3)));
+        assert_eq!(config.concurrency, Some(12));
         let password = SecretPlace::Variable("PROD_PASSWORD".to_owned());
         assert_eq!(config.credentials["prod"], Secrets::Password { user: "robot".to_owned(), password });
-        assert!(matches!(&config.credentials["other"], Secrets::Password { password: SecretPlace::File(file), .. }
-            if file == Path::new("/f/secrets/pw")));
+        assert!(
+            matches!(&config.credentials["other"], Secrets::Password { password: SecretPlace::File(file), .. }
+            if file == Path::new("/f/secrets/pw"))
+        );
         let registry = &config.registries["registry.example"];
         assert_eq!(registry.ca_files, [PathBuf::from("/f/ca.pem"), PathBuf::from("/etc/ca.pem")]);
         assert_eq!(config.registries["localhost:5000"].plain_http, Some(true));
         let [first, second, third] = config.copies.as_slice() else { panic!("{:?}", config.copies) };
-        assert_eq!((first.at.line, first.at.column), (18, 5));
+        assert_eq!((first.at.line, first.at.column), (17, 5));
         assert_eq!(first.to[1].to_string(), "oci:/f/mirror");
         assert!(first.all && !second.all && third.all);
         assert_eq!(first.selection.newest, Some(Newest { count: 5, by: crate::Age::Version }));

@@ -9,8 +9,9 @@ use super::config::Copy;
 use super::how::How;
 use crate::endpoint::Place;
 use crate::names::Name;
+use crate::report::LeftOut;
 use crate::select::{Destination, Request, Source, requests};
-use crate::{Error, Options, Plan, PlannedRoot, Report, Result, RootReport, Summary, plan};
+use crate::{Error, Options, Plan, PlannedRoot, Report, Result, RootReport, Summary, Totals, plan};
 
 /// What several copies come to. Each is added for each of its destinations; what was added before stays, whatever becomes
 /// of the next.
@@ -134,7 +135,7 @@ impl Plans {
     /// All plans as one for programs. What cannot be copied at all is in it, with the reason.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let mut whole = Summary::default();
+        let mut whole = Summary::nothing();
         for plan in &self.plans {
             whole.join(plan.summary());
         }
@@ -150,7 +151,8 @@ impl Plans {
         for plan in self.plans {
             if stop {
                 let stopped = plan.summary().roots.into_iter();
-                let stopped = stopped.map(|root| RootReport::unnamed(root.source, root.destination, Error::Stopped));
+                let stopped =
+                    stopped.map(|root| RootReport::unnamed(root.source, root.destination, Error::Stopped));
                 whole.roots.extend(stopped);
                 continue;
             }
@@ -199,5 +201,49 @@ impl Report {
         self.warnings.extend(other.warnings);
         self.content.join(&other.content);
         self.left_out.join(&other.left_out);
+    }
+}
+
+impl Summary {
+    fn nothing() -> Self {
+        Self {
+            schema: "transship.copy.plan/1",
+            roots: Vec::new(),
+            missing: Totals::default(),
+            present: Totals::default(),
+            left_out: LeftOut::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes another plan in.
+    fn join(&mut self, other: Self) {
+        self.roots.extend(other.roots);
+        self.missing.join(&other.missing);
+        self.present.join(&other.present);
+        self.left_out.join(&other.left_out);
+        self.warnings.extend(other.warnings);
+    }
+}
+
+impl Totals {
+    fn join(&mut self, other: &Self) {
+        self.blobs.join(other.blobs);
+        self.manifests.join(other.manifests);
+    }
+}
+
+impl PlannedRoot {
+    fn of_failed(root: &RootReport) -> Self {
+        Self {
+            source: root.source.clone(),
+            destination: root.destination.clone(),
+            name: root.name.clone(),
+            digest: None,
+            why: root.why.clone(),
+            present: false,
+            failure: root.failure.clone(),
+            part: None,
+        }
     }
 }

@@ -15,3 +15,4 @@ mod saved;
 
 mod subsets;
 mod support;
+mod sync;

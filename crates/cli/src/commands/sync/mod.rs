@@ -1,0 +1,141 @@
+//! `transship sync`: many copies, from a file of settings.
+
+mod places;
+mod registries;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use transship_copy::sync::{Config, Plans, Work};
+use transship_copy::{Error, Options, Report, Status, Why};
+use transship_spec::Kind;
+
+use self::places::Places;
+use crate::args;
+use crate::commands::transfer::{self, Runner, Watched};
+use crate::context::Context;
+use crate::exit::{Cannot as _, Failure};
+use crate::{files, output};
+
+/// The largest file of settings, in bytes; the parser has the same limit.
+const LARGEST: u64 = 4 << 20;
+
+pub(crate) fn run(args: &args::Sync, context: &Context) -> Result<(), Failure> {
+    let name = args.file.display();
+    if args.import.is_some() {
+        return Err(Failure::new(Kind::Unsupported, "importing is not there yet"));
+    }
+    sync(args, context).cannot(format!("sync {name}"))
+}
+
+/// The file, read and checked.
+fn load(args: &args::Sync) -> Result<Config, Failure> {
+    let text = text(&args.file)?;
+    let mut config =
+        Config::parse(&text, files::folder_of(&args.file)).map_err(|error| told(&args.file, error))?;
+    if let Some(referrers) = &args.referrers {
+        let referrers = super::copy::referrers(referrers)?;
+        config.copies.iter_mut().for_each(|copy| copy.how.referrers = referrers.clone());
+    }
+    Ok(config)
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(files::read(path, LARGEST)?)
+        .map_err(|_| Failure::usage(format!("{} is not text", path.display())))
+}
+
+/// A mistake in a file, with its place as editors read it.
+fn told(path: &Path, error: Error) -> Failure {
+    let Error::Settings { at, reason, remedy } = error else { return error.into() };
+    let failure = Failure::usage(format!("{}:{}:{}: {reason}", path.display(), at.line, at.column));
+    remedy.into_iter().fold(failure, Failure::hint)
+}
+
+fn sync(args: &args::Sync, context: &Context) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let _grace = context.interrupts.grace();
+    let config = load(args)?;
+    let concurrency = args.concurrency.or(config.concurrency).unwrap_or(6);
+    let runner = registries::runner(args, &config, concurrency, context)?;
+    let options = Options {
+        concurrency,
+        fail_fast: args.fail_fast,
+        events: Arc::new(Watched(context.progress.clone())),
+        ..Options::default()
+    };
+    let mut places = Places::new(args, &runner);
+    let work = gather(&config, &mut places, &runner)?;
+    let plans = runner.block_on(async { Ok::<_, Failure>(work.plan(&options).await) })?;
+    if args.dry_run {
+        return dry_run(&plans, &places, context);
+    }
+    let report = runner.block_on(async { Ok::<_, Failure>(plans.run().await) });
+    context.progress.end();
+    let mut report = report
+        .map_err(|failure| failure.hint("what arrived is kept: the same command goes on from there"))?;
+    report.schema = "transship.sync/v1";
+    places.ended(&report);
+    if let Some(path) = &args.report {
+        files::replace(path, &output::plain_json(&report)?)?;
+    }
+    finish(&report, &places, context)?;
+    transfer::summarize(&report, begun.elapsed(), context);
+    super::copy::ended(&report, context)
+}
+
+/// What each copy comes to at each of its destinations.
+fn gather(config: &Config, places: &mut Places<'_>, runner: &Runner) -> Result<Work, Failure> {
+    let mut work = Work::default();
+    for copy in &config.copies {
+        let sources = places.sources(copy);
+        for to in &copy.to {
+            let ends = sources.as_ref().map_err(Clone::clone).and_then(|sources| {
+                let destination = places.destination(to, copy)?;
+                Ok((sources, destination))
+            });
+            match ends {
+                Ok((sources, destination)) => runner.block_on(async {
+                    work.add(copy, to, sources, &destination).await;
+                    Ok::<_, Failure>(())
+                })?,
+                Err(failure) => work.fail(copy, to, unopened(&failure)),
+            }
+        }
+    }
+    Ok(work)
+}
+
+fn unopened(failure: &Failure) -> Error {
+    let remedy = failure.remedy().map(str::to_owned);
+    Error::Unopened { kind: failure.kind(), message: failure.to_string(), remedy }
+}
+
+fn dry_run(plans: &Plans, places: &Places<'_>, context: &Context) -> Result<(), Failure> {
+    let mut summary = plans.summary();
+    summary.schema = "transship.plan/v1";
+    summary.roots.iter_mut().for_each(|root| places.rename(&mut root.destination));
+    match context.output.is_json() {
+        true => context.output.raw(&output::plain_json(&summary)?)?,
+        false => context.output.raw(transfer::plan_text(&summary).as_bytes())?,
+    }
+    let failed = summary.roots.iter().filter(|root| root.failure.is_some()).count();
+    match (failed, summary.roots.len()) {
+        (0, _) => Ok(()),
+        (failed, total) => Err(Failure::new(Kind::Partial, format!("{failed} of {total} would fail"))),
+    }
+}
+
+/// Prints what was asked for and is there.
+fn finish(report: &Report, places: &Places<'_>, context: &Context) -> Result<(), Failure> {
+    if context.output.is_json() {
+        return context.output.raw(&output::plain_json(report)?);
+    }
+    let asked = report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed);
+    let lines = asked.filter_map(|root| {
+        let place = places.of(&root.destination)?;
+        Some(format!("{}\t{}\n", root.digest.as_ref()?, transfer::location(&place, root)))
+    });
+    context.output.raw(lines.collect::<String>().as_bytes())
+}
