@@ -95,6 +95,12 @@ pub enum Error {
         /// What to write instead.
         remedy: Option<String>,
     },
+    /// A plan to be saved of copies that are not made in the same manner.
+    #[error("a saved plan is for copies of one manner, and these are of {count}")]
+    Manners {
+        /// How many there are.
+        count: usize,
+    },
     /// A place that could not be opened.
     #[error("{message}")]
     Unopened {
@@ -242,6 +248,7 @@ impl Error {
             | Self::Pattern { .. }
             | Self::Choice { .. }
             | Self::Settings { .. }
+            | Self::Manners { .. }
             | Self::MapLeaves { .. }
             | Self::Shard { .. }
             | Self::OtherDigest { .. } => Kind::Usage,
@@ -269,6 +276,11 @@ impl Error {
             Self::Source { cause, .. } => cause.remedy(),
             Self::Settings { remedy, .. } | Self::Unopened { remedy, .. } => remedy.clone(),
             Self::Shared(error) => error.remedy(),
+            Self::Manners { .. } => Some(
+                "say the same of referrers, digest-tags, platform, subset, nondistributable and link everywhere, or use \
+                 several files"
+                    .to_owned(),
+            ),
             Self::SourceMoved { moved } => Some(Move::remedy(moved)),
             Self::DestinationMoved { .. } => {
                 Some("make a new plan, or use --force to replace what is there".to_owned())

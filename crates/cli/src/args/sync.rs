@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use transship_copy::Shard;
 
 use super::shared::{Formatted, NetworkFlags, ProgressFlag, Reading, Verbosity, Writing};
 use super::values::at_least_one;
@@ -11,7 +12,7 @@ use super::values::at_least_one;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     transship sync mirror.yaml --dry-run\n  \
-    transship sync --import regsync regsync.yaml > mirror.yaml\n\n\
+    transship sync mirror.yaml --shard 0/4\n\n\
     FILE is YAML, with the words of copy:\n\n  \
     version: 1\n  \
     defaults: {referrers: all}                     # what entries do not say themselves\n  \
@@ -30,19 +31,25 @@ pub struct Sync {
     /// The file that says what is copied
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Print the file of settings that means what FILE means to regsync or to skopeo sync, and copy nothing; what cannot
-    /// be said is told, and makes the exit code 10
-    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with_all = ["dry_run", "report", "referrers"])]
-    pub(crate) import: Option<Foreign>,
-    /// Where everything goes, for files that do not say so, as those of skopeo sync
-    #[arg(long, value_name = "LOCATION", requires = "import")]
-    pub(crate) to: Option<String>,
     /// Which referrers come along, whatever the file says: all, none, or artifact types
     #[arg(long, value_name = "all|none|TYPE,…")]
     pub(crate) referrers: Option<String>,
     /// Print what would move, with the bytes for each destination, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Write the plan to FILE, and change nothing: what would move, by digest, from where to where
+    #[arg(long, value_name = "FILE", help_heading = "Plan and shards")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Do what the plan in FILE says, with the registries and credentials of the settings: refuse all of it if a name at a
+    /// source stands for something else now, or a name at a destination does
+    #[arg(
+        long, value_name = "FILE", help_heading = "Plan and shards", conflicts_with_all = ["plan", "referrers"]
+    )]
+    pub(crate) apply: Option<PathBuf>,
+    /// Do only the I-th of N parts of the work, counted from 0; who does which is decided by names alone, so that N
+    /// machines need not talk to each other
+    #[arg(long, value_name = "I/N", help_heading = "Plan and shards")]
+    pub(crate) shard: Option<Shard>,
     /// Stop at the first thing that fails
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -64,11 +71,4 @@ pub struct Sync {
     pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) network: NetworkFlags,
-}
-
-/// A file of settings of another program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Foreign {
-    Regsync,
-    Skopeo,
 }

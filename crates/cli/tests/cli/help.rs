@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "kinds",
     "pack sif",
     "copy",
+    "sync",
     "ls",
     "inspect",
     "diff",

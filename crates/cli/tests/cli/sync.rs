@@ -49,7 +49,7 @@ fn a_mistake_is_told_with_file_line_and_column() {
     assert!(said.contains("sync.yaml:4:5: there is no key \"tag\" here"), "{said}");
     assert!(said.contains("maybe tags was meant"), "{said}");
     sandbox.write("sync.yaml", "version: 1\nsync: [\n");
-    sandbox.fails_saying(2, &["sync", "sync.yaml"], "sync.yaml:3:1: ");
+    sandbox.fails_saying(2, &["sync", "sync.yaml"], "sync.yaml:2:7: ");
     sandbox.fails(3, &["sync", "none.yaml"]);
     sandbox.write("sync.yaml", vec![b'a'; (4 << 20) + 1]);
     sandbox.fails(9, &["sync", "sync.yaml"]);
@@ -97,4 +97,74 @@ fn credentials_come_from_where_the_file_says_and_the_network_only_if_it_is_neede
     sandbox.write("secret", "wrong");
     assert_eq!(sandbox.run(&["sync", "sync.yaml"]).code, 5);
     sandbox.fails(2, &["sync", "sync.yaml", "--offline"]);
+}
+
+#[test]
+fn shards_together_are_one_run_and_no_two_do_the_same() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rootfs/file", "hello");
+    let digest = sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v0"]);
+    let tags: Vec<String> = (1..12).map(|at| format!("v{at}")).collect();
+    let mut arguments = vec!["tag", "oci:out:v0"];
+    arguments.extend(tags.iter().map(String::as_str));
+    sandbox.ok(&arguments);
+    sandbox.write(
+        "one.yaml",
+        "version: 1\nsync: [{from: 'oci:out', all-tags: true, to: ['oci:one', 'oci:other']}]\n",
+    );
+    let whole = sandbox.ok(&["sync", "one.yaml"]);
+    sandbox.write(
+        "many.yaml",
+        sandbox.read("one.yaml").replace("oci:one", "oci:many").replace("oci:other", "oci:others"),
+    );
+    let mut parts: Vec<String> = Vec::new();
+    for shard in ["0/3", "1/3", "2/3"] {
+        let lines = sandbox.ok(&["sync", "many.yaml", "--shard", shard]);
+        assert!(!lines.is_empty(), "{shard} has nothing to do");
+        parts.extend(lines.lines().map(str::to_owned));
+    }
+    parts.sort();
+    let mut whole: Vec<String> = whole
+        .lines()
+        .map(|line| line.replace("oci:one", "oci:many").replace("oci:other", "oci:others"))
+        .collect();
+    whole.sort();
+    assert_eq!(parts, whole);
+    assert_eq!(parts.len(), 24);
+    for (one, many) in [("one", "many"), ("other", "others")] {
+        let names = |layout: &str| {
+            let mut names: Vec<String> =
+                sandbox.ok(&["ls", &format!("oci:{layout}")]).lines().map(str::to_owned).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(one), names(many));
+    }
+    assert!(whole[0].starts_with(&digest));
+    sandbox.fails(2, &["sync", "one.yaml", "--shard", "3/3"]);
+}
+
+#[test]
+fn a_saved_plan_is_carried_out_by_shards_and_refused_when_the_source_has_moved() {
+    let (sandbox, one, two) = two();
+    sandbox.write(
+        "sync.yaml",
+        "version: 1\nsync: [{from: 'oci:out', all-tags: true, to: ['oci:a', 'oci:b']}]\n",
+    );
+    sandbox.ok(&["sync", "sync.yaml", "--plan", "plan.json"]);
+    assert!(!sandbox.path("a").exists());
+    for shard in ["0/2", "1/2"] {
+        sandbox.ok(&["sync", "sync.yaml", "--apply", "plan.json", "--shard", shard]);
+    }
+    for place in ["a", "b"] {
+        assert_eq!(sandbox.ok(&["resolve", &format!("oci:{place}:v1")]), one);
+        assert_eq!(sandbox.ok(&["resolve", &format!("oci:{place}:v2")]), two);
+    }
+    sandbox.ok(&["tag", "oci:out:v2", "v1"]);
+    let run = sandbox.run(&["sync", "sync.yaml", "--apply", "plan.json"]);
+    assert_eq!(run.code, 4, "{run:?}");
+    assert!(run.stderr.contains("moved since the plan was made") && run.stderr.contains(&one), "{run:?}");
+    assert_eq!(sandbox.ok(&["resolve", "oci:a:v1"]), one);
+    sandbox.write("mixed.yaml", "version: 1\nsync:\n  - {from: 'oci:out:v1', to: 'oci:a'}\n  - {from: 'oci:out:v2', referrers: none, to: 'oci:a'}\n");
+    sandbox.fails_saying(2, &["sync", "mixed.yaml", "--plan", "p.json"], "copies of one manner");
 }

@@ -93,7 +93,7 @@ pub struct Registry {
 }
 
 /// Something that is copied from some places to others.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Copy {
     /// Where in the file it stands.

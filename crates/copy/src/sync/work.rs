@@ -11,7 +11,9 @@ use crate::endpoint::Place;
 use crate::names::Name;
 use crate::report::LeftOut;
 use crate::select::{Destination, Request, Source, requests};
-use crate::{Error, Options, Plan, PlannedRoot, Report, Result, RootReport, Summary, Totals, plan};
+use crate::{
+    Error, Options, Plan, PlannedRoot, Report, Result, RootReport, SavedPlan, Shard, Summary, Totals, plan,
+};
 
 /// What several copies come to. Each is added for each of its destinations; what was added before stays, whatever becomes
 /// of the next.
@@ -65,16 +67,13 @@ impl Work {
         self.failures.push(RootReport::unnamed(from.join(", "), to.to_string(), error));
     }
 
-    /// Whether something cannot be copied at all.
+    /// Keeps of it what is part of a shard. What failed is told by all shards alike.
     #[must_use]
-    pub fn has_failed(&self) -> bool {
-        !self.failures.is_empty()
-    }
-
-    /// The number of manners in which things are copied; each is a plan by itself.
-    #[must_use]
-    pub fn manners(&self) -> usize {
-        self.groups.len()
+    pub fn shard(mut self, shard: Shard) -> Self {
+        for (_, requests) in &mut self.groups {
+            *requests = shard.of(std::mem::take(requests));
+        }
+        self
     }
 
     /// Takes all or nothing.
@@ -164,15 +163,27 @@ impl Plans {
         whole
     }
 
-    /// The only plan, where everything is copied in one manner and nothing has failed.
+    /// The plan to be saved.
     ///
     /// # Errors
-    /// The plans as they are, where they are not one.
-    pub fn only(mut self) -> Result<Plan, Box<Self>> {
-        match (self.plans.len(), self.failures.is_empty()) {
-            (1, true) => self.plans.pop().ok_or_else(|| Box::new(self)),
-            _ => Err(Box::new(self)),
+    /// [`Error::Manners`] where not all is copied in the same manner; the error of what cannot be copied; and those of
+    /// [`Plan::saved`].
+    pub fn saved(&self) -> Result<SavedPlan> {
+        if let Some(failure) = self.failures.iter().find_map(|root| root.failure.as_ref()) {
+            return Err(Error::Shared(Arc::clone(&failure.error)));
         }
+        match self.plans.as_slice() {
+            [only] => only.saved(),
+            plans => Err(Error::Manners { count: plans.len() }),
+        }
+    }
+}
+
+impl From<Plan> for Plans {
+    /// One plan, as it is.
+    fn from(plan: Plan) -> Self {
+        let fail_fast = plan.options.fail_fast;
+        Self { plans: vec![plan], failures: Vec::new(), fail_fast }
     }
 }
 
@@ -211,6 +222,7 @@ impl Summary {
             roots: Vec::new(),
             missing: Totals::default(),
             present: Totals::default(),
+            destinations: Vec::new(),
             left_out: LeftOut::default(),
             warnings: Vec::new(),
         }
@@ -221,6 +233,15 @@ impl Summary {
         self.roots.extend(other.roots);
         self.missing.join(&other.missing);
         self.present.join(&other.present);
+        for more in other.destinations {
+            match self.destinations.iter_mut().find(|known| known.destination == more.destination) {
+                Some(known) => {
+                    known.missing.join(&more.missing);
+                    known.present.join(&more.present);
+                }
+                None => self.destinations.push(more),
+            }
+        }
         self.left_out.join(&other.left_out);
         self.warnings.extend(other.warnings);
     }
@@ -242,6 +263,7 @@ impl PlannedRoot {
             digest: None,
             why: root.why.clone(),
             present: false,
+            replaces: None,
             failure: root.failure.clone(),
             part: None,
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use transship_copy::sync::{Config, Plans, Work};
-use transship_copy::{Error, Options, Report, Status, Why};
+use transship_copy::{Error, Options, Report, SavedPlan, Status, Why};
 use transship_spec::Kind;
 
 use self::places::Places;
@@ -22,18 +22,14 @@ use crate::{files, output};
 const LARGEST: u64 = 4 << 20;
 
 pub(crate) fn run(args: &args::Sync, context: &Context) -> Result<(), Failure> {
-    let name = args.file.display();
-    if args.import.is_some() {
-        return Err(Failure::new(Kind::Unsupported, "importing is not there yet"));
-    }
-    sync(args, context).cannot(format!("sync {name}"))
+    sync(args, context).cannot(format!("sync {}", args.file.display()))
 }
 
 /// The file, read and checked.
 fn load(args: &args::Sync) -> Result<Config, Failure> {
     let text = text(&args.file)?;
-    let mut config =
-        Config::parse(&text, files::folder_of(&args.file)).map_err(|error| told(&args.file, error))?;
+    let mut config = Config::parse(&text, args.file.parent().unwrap_or(Path::new("")))
+        .map_err(|error| told(&args.file, error))?;
     if let Some(referrers) = &args.referrers {
         let referrers = super::copy::referrers(referrers)?;
         config.copies.iter_mut().for_each(|copy| copy.how.referrers = referrers.clone());
@@ -58,7 +54,9 @@ fn sync(args: &args::Sync, context: &Context) -> Result<(), Failure> {
     let _grace = context.interrupts.grace();
     let config = load(args)?;
     let concurrency = args.concurrency.or(config.concurrency).unwrap_or(6);
-    let runner = registries::runner(args, &config, concurrency, context)?;
+    let saved = args.apply.as_deref().map(|path| saved(path, args)).transpose()?;
+    let named = registries::named(&config, saved.as_ref())?;
+    let runner = registries::runner(args, (&config, &named), concurrency, context)?;
     let options = Options {
         concurrency,
         fail_fast: args.fail_fast,
@@ -66,8 +64,21 @@ fn sync(args: &args::Sync, context: &Context) -> Result<(), Failure> {
         ..Options::default()
     };
     let mut places = Places::new(args, &runner);
-    let work = gather(&config, &mut places, &runner)?;
-    let plans = runner.block_on(async { Ok::<_, Failure>(work.plan(&options).await) })?;
+    let plans = match &saved {
+        Some(saved) => apply(saved, (&config, &options), &mut places, &runner)?,
+        None => {
+            let work = gather(&config, &mut places, &runner)?;
+            let work = match args.shard {
+                Some(shard) => work.shard(shard),
+                None => work,
+            };
+            runner.block_on(async { Ok::<_, Failure>(work.plan(&options).await) })?
+        }
+    };
+    if let Some(path) = &args.plan {
+        files::replace(path, &places.portable(plans.saved()?).to_json()?)?;
+        return dry_run(&plans, &places, context);
+    }
     if args.dry_run {
         return dry_run(&plans, &places, context);
     }
@@ -83,6 +94,28 @@ fn sync(args: &args::Sync, context: &Context) -> Result<(), Failure> {
     finish(&report, &places, context)?;
     transfer::summarize(&report, begun.elapsed(), context);
     super::copy::ended(&report, context)
+}
+
+/// A saved plan, or the part of it that is asked for.
+fn saved(path: &Path, args: &args::Sync) -> Result<SavedPlan, Failure> {
+    let saved = SavedPlan::parse(&files::read(path, SavedPlan::MAX_SIZE)?)
+        .cannot(format!("read {}", path.display()))?;
+    Ok(args.shard.map_or_else(|| saved.clone(), |shard| saved.shard(shard)))
+}
+
+/// What a saved plan comes to, with the settings of the file for all that it does not say.
+fn apply(
+    saved: &SavedPlan,
+    (config, options): (&Config, &Options),
+    places: &mut Places<'_>,
+    runner: &Runner,
+) -> Result<Plans, Failure> {
+    let ends = places.ends(saved)?;
+    let link = config.copies.first().map(|copy| copy.how.link).unwrap_or_default();
+    let options = Options { link, ..options.clone() };
+    let force = config.copies.iter().any(|copy| copy.selection.force);
+    let plan = runner.block_on(transship_copy::apply(saved, &ends, &options, force))?;
+    Ok(plan.into())
 }
 
 /// What each copy comes to at each of its destinations.
@@ -116,6 +149,7 @@ fn dry_run(plans: &Plans, places: &Places<'_>, context: &Context) -> Result<(), 
     let mut summary = plans.summary();
     summary.schema = "transship.plan/v1";
     summary.roots.iter_mut().for_each(|root| places.rename(&mut root.destination));
+    summary.destinations.iter_mut().for_each(|place| places.rename(&mut place.destination));
     match context.output.is_json() {
         true => context.output.raw(&output::plain_json(&summary)?)?,
         false => context.output.raw(transfer::plan_text(&summary).as_bytes())?,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use transship_copy::endpoint::{self, ArchiveTarget};
 use transship_copy::sync::Copy;
-use transship_copy::{Destination, Endpoint, Report, Select, Source};
+use transship_copy::{Destination, Endpoint, Ends, Report, SavedPlan, Select, Source};
 use transship_layout::{LayoutOptions, Link};
-use transship_spec::Location;
+use transship_spec::{Kind, Location};
 
 use crate::args;
 use crate::commands::archive::docker_name;
@@ -113,6 +113,33 @@ impl<'a> Places<'a> {
                 Ok(Destination::Registry { client, reference: reference.clone() })
             }
         }
+    }
+
+    /// The endpoints of a saved plan.
+    pub(super) fn ends(&mut self, saved: &SavedPlan) -> Result<Ends, Failure> {
+        let plain = Copy::default();
+        let parse = |text: &String| Location::parse(text);
+        let mut ends = Ends { sources: Vec::new(), destinations: Vec::new() };
+        for location in saved.destinations.iter().map(|saved| parse(&saved.location)) {
+            ends.destinations.push(match self.destination(&location?, &plain)? {
+                Destination::Layout { layout, .. } => endpoint::layout(layout),
+                Destination::Archive { target, .. } => endpoint::archive_target(target),
+                Destination::Registry { reference, .. } => {
+                    endpoint::registry(self.runner.repository(&reference)?)
+                }
+                _ => return Err(Failure::new(Kind::Unexpected, "a destination of an unknown sort")),
+            });
+        }
+        for location in saved.sources.iter().map(parse) {
+            ends.sources.push(self.source(&location?, &plain)?.endpoint);
+        }
+        Ok(ends)
+    }
+
+    /// A plan that names places as they were named.
+    pub(super) fn portable(&self, mut saved: SavedPlan) -> SavedPlan {
+        saved.destinations.iter_mut().for_each(|saved| self.rename(&mut saved.location));
+        saved
     }
 
     fn archive(&mut self, path: &Path, form: Form) -> Result<ArchiveTarget, Failure> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use transship_copy::SavedPlan;
 use transship_copy::sync::{Config, SecretPlace, Secrets};
 use transship_registry::{Credential, HostSettings, Secret, Settings};
 use transship_spec::{Kind, Location};
@@ -17,21 +18,38 @@ use crate::network::{Async, Network};
 /// The longest secret in a file, in bytes.
 const LONGEST: u64 = 64 << 10;
 
+/// The registries that the file and a saved plan name.
+pub(super) fn named(config: &Config, saved: Option<&SavedPlan>) -> Result<Vec<String>, Failure> {
+    let mut locations: Vec<Location> = Vec::new();
+    match saved {
+        None => {
+            locations.extend(config.copies.iter().flat_map(|copy| copy.from.iter().chain(&copy.to)).cloned())
+        }
+        Some(saved) => {
+            let to = saved.destinations.iter().map(|saved| &saved.location);
+            for text in saved.sources.iter().chain(to) {
+                locations.push(Location::parse(text)?);
+            }
+        }
+    }
+    let named = locations.iter().filter_map(|location| match location {
+        Location::Registry(reference) => Some(reference.registry().to_owned()),
+        _ => None,
+    });
+    let mut named: Vec<String> = named.collect();
+    named.sort_unstable();
+    named.dedup();
+    Ok(named)
+}
+
 /// One runtime and one client for everything that the file names; no socket where all of it is local.
 pub(super) fn runner(
     args: &args::Sync,
-    config: &Config,
+    (config, named): (&Config, &[String]),
     concurrency: usize,
     context: &Context,
 ) -> Result<Runner, Failure> {
-    let locations = config.copies.iter().flat_map(|copy| copy.from.iter().chain(&copy.to));
-    let named = locations.filter_map(|location| match location {
-        Location::Registry(reference) => Some(reference.registry()),
-        _ => None,
-    });
-    let mut registries: Vec<&str> = named.collect();
-    registries.sort_unstable();
-    registries.dedup();
+    let registries: Vec<&str> = named.iter().map(String::as_str).collect();
     if registries.is_empty() {
         return Ok(Runner::Local(Async::new(context, false)?));
     }
