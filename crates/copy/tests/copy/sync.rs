@@ -38,7 +38,7 @@ impl Places<'_> {
             (Location::Layout { path, reference }, None) => {
                 Destination::Layout { layout: layout(path), name: reference.clone() }
             }
-            other => panic!("{other:?}"),
+            other => unreachable!("{other:?}"),
         }
     }
 

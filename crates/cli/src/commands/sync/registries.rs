@@ -23,7 +23,8 @@ pub(super) fn named(config: &Config, saved: Option<&SavedPlan>) -> Result<Vec<St
     let mut locations: Vec<Location> = Vec::new();
     match saved {
         None => {
-            locations.extend(config.copies.iter().flat_map(|copy| copy.from.iter().chain(&copy.to)).cloned())
+            let named = config.copies.iter().flat_map(|copy| copy.from.iter().chain(&copy.to));
+            locations.extend(named.cloned());
         }
         Some(saved) => {
             let to = saved.destinations.iter().map(|saved| &saved.location);
