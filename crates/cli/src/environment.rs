@@ -130,6 +130,25 @@ fn form_of(file: &Path) -> CredentialFile {
     }
 }
 
+/// Files that a transfer may have open: its source and its destination, each with a folder or a connection that is idle.
+const FILES_A_TRANSFER: u64 = 4;
+/// Files that this process has open besides.
+const FILES_BESIDES: u64 = 24;
+
+/// How many of so many transfers may be under way, given how many files this process may have open.
+pub(crate) fn transfers(wanted: usize) -> usize {
+    #[cfg(unix)]
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let files = None;
+    files.map_or(wanted, |files| transfers_within(files, wanted))
+}
+
+fn transfers_within(files: u64, wanted: usize) -> usize {
+    let most = files.saturating_sub(FILES_BESIDES) / FILES_A_TRANSFER;
+    wanted.min(usize::try_from(most).unwrap_or(usize::MAX).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,5 +206,12 @@ mod tests {
         assert_eq!(proxy.url.reveal(), "http://p:1");
         assert_eq!(proxy.except, "localhost,127.0.0.0/8,::1,r.example");
         assert_eq!(environment.proxy(true).unwrap().url.reveal(), "http://q:2");
+    }
+
+    #[test]
+    fn row_56_few_files_make_few_transfers_and_never_none() {
+        for (files, wanted, possible) in [(1024, 6, 6), (64, 6, 6), (64, 64, 10), (24, 6, 1), (0, 6, 1)] {
+            assert_eq!(transfers_within(files, wanted), possible, "{files} {wanted}");
+        }
     }
 }

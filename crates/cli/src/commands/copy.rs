@@ -19,7 +19,7 @@ use crate::commands::transfer::{self, Made, Runner, Watched};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
 use crate::place::{self, Place};
-use crate::{files, local, output, show};
+use crate::{environment, files, local, output, show};
 
 pub(crate) fn run(args: &args::Copy, context: &Context) -> Result<(), Failure> {
     let (sources, dest) = locations(args)?;
@@ -92,7 +92,7 @@ fn copy(
     let dest = Place::find(dest, place::Made::Now)?;
     check(args, &sources, &dest, context)?;
     let places: Vec<&Place> = sources.iter().chain([&dest]).collect();
-    let runner = Runner::new(context, &args.network, &places, args.concurrency.concurrency)?;
+    let runner = Runner::new(context, &args.network, &places, options.concurrency)?;
     let sources =
         sources.iter().map(|place| source(place, &dest, args, &runner)).collect::<Result<Vec<_>, _>>()?;
     let mut made = match &dest {
@@ -208,7 +208,7 @@ impl args::Copy {
 
 fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
     Ok(Options {
-        concurrency: args.concurrency.concurrency,
+        concurrency: environment::transfers(args.concurrency.concurrency),
         referrers: referrers(&args.referrers)?,
         digest_tags: args.digest_tags,
         subset: subset(args)?,

@@ -29,6 +29,7 @@ mod scripted;
 mod serve;
 mod signals;
 mod storage;
+mod strained;
 mod streams;
 mod subsets;
 mod support;

@@ -8,11 +8,13 @@ mod faults;
 mod floors;
 mod killed;
 mod layouts;
+mod losses;
 mod peers;
 mod quirks;
 mod registries;
+mod rows;
 mod saved;
-
 mod subsets;
 mod support;
 mod sync;
+mod workers;
