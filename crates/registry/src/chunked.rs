@@ -178,9 +178,10 @@ impl<'a> Parts<'a> {
         let status = error.status();
         self.was_cut = matches!(error, Error::Transport { connected: true, .. });
         let doubt = if status == Some(416) { Doubt::Order } else { Doubt::Failure };
+        let lowered = matches!(status, Some(413 | 416)) && self.lower(doubt);
         match status {
             Some(400) if self.patched => return self.begin_anew_after(error).await,
-            Some(413 | 416) if self.lower(doubt) => {}
+            Some(413 | 416) if lowered => {}
             // Not a matter of waiting, but of asking; and not without end.
             Some(404 | 409 | 410 | 416) => {
                 if self.backoff.failed().is_none() {
@@ -193,8 +194,13 @@ impl<'a> Parts<'a> {
             // The answer to the last request was lost, and nothing else.
             return Ok(Step::Done);
         }
+        let before = self.held;
         while let Err(error) = self.locate(doubt).await {
             self.repository.host.again(&mut self.backoff, error).await?;
+        }
+        if status == Some(416) && !lowered && self.held == before {
+            // It is where we are, so that it is the size that it does not take (DIST-171).
+            self.lower(Doubt::Failure);
         }
         Ok(Step::More)
     }

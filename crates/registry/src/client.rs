@@ -115,7 +115,7 @@ impl Client {
             base: host::base_url(name, settings.plain_http)?,
             throttle: Throttle::new(self.shared.settings.concurrency),
             auth: Authenticator::default(),
-            features: Features::default(),
+            features: Features::of(name),
             told: Mutex::default(),
             shared: Arc::clone(&self.shared),
             settings,

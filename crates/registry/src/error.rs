@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use transship_spec::Kind;
+use transship_spec::{Kind, MediaType};
+
+use crate::refused;
 
 /// The error of a [`BlobSource`](crate::BlobSource), or any other error that is passed through.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -27,6 +29,18 @@ pub struct Exchange {
     pub message: String,
     /// How many times the request was sent.
     pub tries: u32,
+    /// What was sent, as far as that tells what a refusal means.
+    pub(crate) sent: Sent,
+}
+
+/// What a request carried.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// Nothing, or what does not matter.
+    #[default]
+    Other,
+    /// A manifest of the media type that it calls itself, if it does.
+    Manifest(Option<MediaType>),
 }
 
 impl Exchange {
@@ -184,7 +198,7 @@ impl Error {
             Self::NotFound(_) => Kind::NotFound,
             Self::Denied(_) | Self::NoCredentials { .. } | Self::Helper { .. } => Kind::Denied,
             Self::Target { what: "token realm", .. } => Kind::Denied,
-            Self::Refused(exchange) => refused_kind(exchange),
+            Self::Refused(exchange) => refused::kind(exchange),
             Self::Unavailable(_) | Self::Throttled { .. } | Self::Transport { .. } | Self::Tls { .. } => {
                 Kind::Network
             }
@@ -212,12 +226,8 @@ impl Error {
                 Some(format!("if it speaks plain HTTP, say so with --plain-http={host}"))
             }
             Self::Throttled { .. } => Some("try again later, or log in for a higher limit".to_owned()),
-            Self::Refused(exchange) if exchange.status == Some(413) => {
-                Some("a proxy before the registry limits the size of requests".to_owned())
-            }
-            Self::Refused(exchange) if exchange.status == Some(407) => {
-                Some("give the proxy its user and password".to_owned())
-            }
+            Self::Refused(exchange) => refused::remedy(exchange).map(str::to_owned),
+            Self::NotFound(exchange) => refused::remedy_of_absence(exchange).map(str::to_owned),
             Self::Source(source) => source.downcast_ref::<Self>().and_then(Self::remedy),
             _ => None,
         }
@@ -270,29 +280,6 @@ impl Error {
     }
 }
 
-/// What a refusal means: the registry's code decides, then the status.
-fn refused_kind(exchange: &Exchange) -> Kind {
-    const INVALID: [&str; 7] = [
-        "BLOB_UPLOAD_INVALID",
-        "DIGEST_INVALID",
-        "MANIFEST_BLOB_UNKNOWN",
-        "MANIFEST_INVALID",
-        "NAME_INVALID",
-        "SIZE_INVALID",
-        "TAG_INVALID",
-    ];
-    match exchange.status {
-        _ if exchange.has_code("DENIED") || exchange.has_code("UNAUTHORIZED") => Kind::Denied,
-        _ if exchange.has_code("UNSUPPORTED") => Kind::Unsupported,
-        _ if INVALID.iter().any(|code| exchange.has_code(code)) => Kind::Invalid,
-        Some(405 | 406 | 415 | 501) => Kind::Unsupported,
-        // Not the registry but the proxy before it.
-        Some(407) => Kind::Network,
-        Some(413 | 414 | 431) => Kind::Limit,
-        _ => Kind::Invalid,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,15 +287,6 @@ mod tests {
     fn exchange(status: u16, code: &str) -> Box<Exchange> {
         let codes = vec![code.to_owned()];
         Box::new(Exchange { status: Some(status), codes, ..Exchange::default() })
-    }
-
-    #[test]
-    fn refusals_take_their_kind_from_the_code_and_then_from_the_status() {
-        assert_eq!(Error::Refused(exchange(400, "DIGEST_INVALID")).kind(), Kind::Invalid);
-        assert_eq!(Error::Refused(exchange(400, "UNSUPPORTED")).kind(), Kind::Unsupported);
-        assert_eq!(Error::Refused(exchange(400, "DENIED")).kind(), Kind::Denied);
-        assert_eq!(Error::Refused(exchange(405, "")).kind(), Kind::Unsupported);
-        assert_eq!(Error::Refused(exchange(413, "")).kind(), Kind::Limit);
     }
 
     #[test]

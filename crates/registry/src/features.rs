@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::known::{self, Chunks};
+
 /// What is known of one registry.
 #[derive(Debug, Default)]
 pub(crate) struct Features {
@@ -13,6 +15,8 @@ pub(crate) struct Features {
     pub(crate) referrers: Known,
     /// Whether it takes a blob in one request.
     pub(crate) whole_uploads: Known,
+    /// Whether it takes a blob in chunks, and puts them together.
+    pub(crate) chunks: Known,
     /// Whether it takes a blob by one `PATCH`.
     pub(crate) streams: Known,
     /// Whether mounting from another repository is worth asking for.
@@ -23,11 +27,24 @@ pub(crate) struct Features {
     pub(crate) segments: Turn,
     /// Held by who changes an index of referrers.
     pub(crate) fallback: tokio::sync::Mutex<()>,
+    /// The least bytes of a chunk, where that is known beforehand.
+    pub(crate) least_chunk: u64,
     chunk: AtomicU64,
     pushed: Mutex<VecDeque<String>>,
 }
 
 impl Features {
+    /// What is known of the registry `name` before it is asked anything.
+    pub(crate) fn of(name: &str) -> Self {
+        let mut features = Self::default();
+        match known::chunks(name) {
+            Chunks::Any => {}
+            Chunks::AtLeast(bytes) => features.least_chunk = bytes,
+            Chunks::Never => features.chunks.set(false),
+        }
+        features
+    }
+
     /// The size of a chunk that the registry took last, if one was too large for it.
     pub(crate) fn chunk(&self, default: u64) -> u64 {
         match self.chunk.load(Ordering::Relaxed) {
@@ -93,5 +110,18 @@ impl Known {
 
     pub(crate) fn set(&self, value: bool) {
         self.0.store(if value { 1 } else { 2 }, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dist_172_dist_173_dist_182_what_is_known_of_a_registry_needs_no_failure_first() {
+        assert_eq!(Features::of("1.dkr.ecr.eu-west-1.amazonaws.com").least_chunk, 5 << 20);
+        assert_eq!(Features::of("europe-docker.pkg.dev").chunks.get(), Some(false));
+        let other = Features::of("registry.example");
+        assert_eq!((other.least_chunk, other.chunks.get()), (0, None));
     }
 }

@@ -5,16 +5,7 @@ use std::net::IpAddr;
 use url::Url;
 
 use crate::error::Error;
-
-/// The key of Docker Hub in files of credentials and in helpers.
-pub(crate) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
-
-/// Whether `name` is one of the names of Docker Hub.
-pub(crate) fn is_docker_hub(name: &str) -> bool {
-    ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"]
-        .iter()
-        .any(|hub| name.eq_ignore_ascii_case(hub))
-}
+use crate::known;
 
 /// Refuses names that hold more than a host and a port: `[A-Za-z0-9.:[]-]` (reliability, section 1.7).
 pub(crate) fn check_name(name: &str) -> Result<(), Error> {
@@ -51,7 +42,7 @@ pub(crate) fn check_repository(name: &str) -> Result<(), Error> {
 /// Unless told, only `localhost` and loopback addresses speak plain HTTP.
 pub(crate) fn base_url(name: &str, plain_http: Option<bool>) -> Result<Url, Error> {
     check_name(name)?;
-    let host = if is_docker_hub(name) { "registry-1.docker.io" } else { name };
+    let host = known::api_host(name);
     let wrong = |_| Error::Settings(format!("{} is not the name of a registry", transship_spec::quote(name)));
     let url = Url::parse(&format!("https://{host}/")).map_err(wrong)?;
     if plain_http.unwrap_or_else(|| is_loopback(&url)) {

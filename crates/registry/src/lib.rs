@@ -45,6 +45,7 @@ mod features;
 #[doc(hidden)]
 pub mod fuzzing;
 mod host;
+mod known;
 mod limit;
 mod link;
 mod manifest;
@@ -54,6 +55,7 @@ mod quota;
 mod rate;
 mod redact;
 mod referrers;
+mod refused;
 mod repository;
 mod request;
 mod settings;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use transship_spec::{Descriptor, Digest, MediaType, Tag, Verifier};
 
-use crate::error::Error;
+use crate::error::{Error, Sent};
 use crate::page::Head;
 use crate::redact;
 use crate::repository::Repository;
@@ -262,6 +262,10 @@ impl Repository {
                     Some(there) if there.digest == digest => Ok(Pushed { digest, subject: None }),
                     _ => Err(Error::Refused(exchange)),
                 }
+            }
+            Err(Error::Refused(mut exchange)) => {
+                exchange.sent = Sent::Manifest(Shape::of(&bytes).and_then(|shape| shape.media_type()));
+                Err(Error::Refused(exchange))
             }
             Err(error) => Err(error),
         }

@@ -145,7 +145,10 @@ impl Repository {
             };
             let parts = |session| Parts::new(self, blob, source, &purpose, session);
             let error = match way {
-                Way::Chunks => return parts(begun).in_chunks().send().await,
+                Way::Chunks => match parts(begun).in_chunks().send().await {
+                    Err(error) if self.is_better_whole(&error) => error,
+                    done => return done,
+                },
                 Way::Stream => match parts(begun).send().await {
                     Err(error) if chunked::refuses_streams(&error) => error,
                     done => return done,
@@ -164,7 +167,13 @@ impl Repository {
                     self.host.features.streams.set(false);
                     way = Way::Whole;
                 }
-                Some(413 | 416) if blob.size > 0 => {
+                // Chunks are refused, or put together in a wrong way (DIST-172, DIST-173, DIST-179).
+                _ if way == Way::Chunks => {
+                    tracing::debug!(%error, "the registry does not take a blob in chunks");
+                    self.host.features.chunks.set(false);
+                    way = Way::Whole;
+                }
+                Some(413 | 416) if blob.size > 0 && self.host.features.chunks.get() != Some(false) => {
                     self.host.features.whole_uploads.set(false);
                     way = Way::Chunks;
                 }
@@ -173,7 +182,7 @@ impl Repository {
                 _ => {
                     let cut = matches!(error, Error::Transport { connected: true, .. });
                     cuts += u32::from(cut && blob.size > self.host.shared.settings.upload.chunk);
-                    if cuts >= 2 {
+                    if cuts >= 2 && self.host.features.chunks.get() != Some(false) {
                         way = Way::Chunks;
                     }
                     self.host.again(&mut backoff, error).await?;
@@ -185,13 +194,21 @@ impl Repository {
     /// How a blob is sent first.
     fn way(&self, blob: &Descriptor) -> Way {
         let (upload, features) = (&self.host.shared.settings.upload, &self.host.features);
-        if upload.chunking == Chunking::Always || features.whole_uploads.get() == Some(false) {
+        let is_wanted = upload.chunking == Chunking::Always || features.whole_uploads.get() == Some(false);
+        if is_wanted && features.chunks.get() != Some(false) {
             Way::Chunks
         } else if blob.size >= upload.stream.max(1) && features.streams.get() != Some(false) {
             Way::Stream
         } else {
             Way::Whole
         }
+    }
+
+    /// Whether a blob that went wrong in chunks may go right in one request. Nobody says which of the two it is, so that
+    /// content which is wrong is sent twice, too.
+    fn is_better_whole(&self, error: &Error) -> bool {
+        let is_refusal = matches!(error.status(), Some(400 | 405 | 411 | 416 | 422 | 501));
+        is_refusal && self.host.features.whole_uploads.get() != Some(false)
     }
 
     /// Begins a session. Only sha256 goes without saying (DIST-37).
@@ -247,7 +264,7 @@ impl Repository {
         };
         let target = Target { what: "upload location", text: location, from: &answer.url };
         let location = self.host.target(&target).await?;
-        let least = chunk_min_length(&answer.headers);
+        let least = chunk_min_length(&answer.headers).max(self.host.features.least_chunk);
         answer.body.drain().await;
         Ok(Session { location, least })
     }

@@ -168,7 +168,7 @@ fn decode(auth: &str) -> Result<(String, String), String> {
 
 /// All spellings of one registry as the key of a credential: Docker Hub has four (DIST-124).
 fn aliases(host: &str) -> Vec<String> {
-    if crate::host::is_docker_hub(host) {
+    if crate::known::is_docker_hub(host) {
         return ["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"]
             .map(str::to_owned)
             .to_vec();

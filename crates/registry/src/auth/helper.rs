@@ -145,8 +145,8 @@ impl Helper {
 
 /// The key of a registry in a helper: the host, and for Docker Hub the address of its first version.
 fn server_key(host: &str) -> Result<String, Error> {
-    if crate::host::is_docker_hub(host) {
-        return Ok(crate::host::DOCKER_HUB_KEY.to_owned());
+    if crate::known::is_docker_hub(host) {
+        return Ok(crate::known::DOCKER_HUB_KEY.to_owned());
     }
     crate::host::check_name(host)?;
     Ok(host.to_owned())

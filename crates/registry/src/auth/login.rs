@@ -110,9 +110,9 @@ impl CredentialStore {
 /// The key under which a registry's credentials are written.
 pub(crate) fn key(host: &str, form: Form) -> String {
     match form {
-        _ if !crate::host::is_docker_hub(host) => host.to_owned(),
+        _ if !crate::known::is_docker_hub(host) => host.to_owned(),
         Form::Containers => "docker.io".to_owned(),
-        Form::Docker | Form::Legacy => crate::host::DOCKER_HUB_KEY.to_owned(),
+        Form::Docker | Form::Legacy => crate::known::DOCKER_HUB_KEY.to_owned(),
     }
 }
 
@@ -284,7 +284,7 @@ mod tests {
     fn dist_126_every_spelling_that_is_read_is_replaced_and_struck_out() {
         let hub = r#"{"auths":{"docker.io":{},"https://index.docker.io/v1/":{},"x":{}}}"#;
         assert_eq!(
-            edit(hub, crate::host::DOCKER_HUB_KEY, None).unwrap(),
+            edit(hub, crate::known::DOCKER_HUB_KEY, None).unwrap(),
             edit(r#"{"auths":{"x":{}}}"#, "x", Some("{}")).unwrap()
         );
         for spelled in ["r.example/v1/", "R.example", "http://r.example"] {

@@ -112,13 +112,19 @@ impl Host {
                 {
                     return Ok(token.secret.clone());
                 }
-                let asked = token::Asked {
+                let mut asked = token::Asked {
                     realm,
                     service: service.as_deref(),
                     scopes: purpose.scopes.ask_for(scopes),
                     credential: credential.as_ref(),
                 };
-                let token = self.fetch_token(&asked).await?;
+                let token = match self.fetch_token(&asked).await {
+                    // Not every token server reads that action: then pushing is enough for deleting (DIST-177).
+                    Err(error) if error.status() == Some(400) && scope::drop_delete(&mut asked.scopes) => {
+                        self.fetch_token(&asked).await?
+                    }
+                    fetched => fetched?,
+                };
                 let secret = token.secret.clone();
                 *slot = Some(token);
                 Ok(secret)

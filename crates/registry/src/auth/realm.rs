@@ -2,14 +2,14 @@
 
 use url::Url;
 
-use crate::host;
+use crate::{host, known};
 
 /// Whether the token server at `realm` may see the credentials of the registry at `registry`: it is on the same host
 /// or of the same domain, Docker Hub's own, or allowed by the settings.
 pub(crate) fn may_see_credentials(registry: &Url, realm: &Url, allowed: &[String]) -> bool {
     let (Some(from), Some(to)) = (registry.host_str(), realm.host_str()) else { return false };
     from == to
-        || (host::is_docker_hub(from) && to == "auth.docker.io")
+        || known::is_realm(from, to)
         || allowed.iter().any(|name| name.eq_ignore_ascii_case(to) || *name == host::authority(realm))
         || domain(registry).is_some_and(|shared| domain(realm) == Some(shared))
 }

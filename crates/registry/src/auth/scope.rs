@@ -54,6 +54,19 @@ impl Scopes {
     }
 }
 
+/// Takes the action `delete` out of scopes as they are written; whether it was in one of them.
+pub(crate) fn drop_delete(scopes: &mut [String]) -> bool {
+    let mut dropped = false;
+    for scope in scopes {
+        let Some((resource, actions)) = scope.rsplit_once(':') else { continue };
+        let kept: Vec<&str> = actions.split(',').filter(|action| *action != "delete").collect();
+        let kept = format!("{resource}:{}", kept.join(","));
+        dropped |= kept != *scope;
+        *scope = kept;
+    }
+    dropped
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +87,14 @@ mod tests {
             ["repository:src:delete,pull", "repository:dst:pull,push"]
         );
         assert_eq!(Scopes::default().ask_for(&["registry:catalog:*".to_owned()]), ["registry:catalog:*"]);
+    }
+
+    #[test]
+    fn dist_177_delete_can_be_left_out_of_what_is_asked_for() {
+        let mut scopes = ["repository:h:5/a:delete,pull,push".to_owned(), "repository:b:pull".to_owned()];
+        assert!(drop_delete(&mut scopes));
+        assert_eq!(scopes, ["repository:h:5/a:pull,push", "repository:b:pull"]);
+        assert!(!drop_delete(&mut scopes));
     }
 
     #[test]

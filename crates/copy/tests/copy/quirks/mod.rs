@@ -1,6 +1,7 @@
 //! The engine against registries that play well-known ones (DIST-170…182): what all of them must do, and what only one
 //! of them does.
 
+mod refusals;
 mod round;
 
 use std::collections::BTreeMap;
