@@ -16,7 +16,7 @@ const TRIES: usize = 5;
 /// A registry on a free loopback port, with its configuration and storage in a temporary folder; all of it ends when it is
 /// dropped.
 ///
-/// It deletes manifests and blobs when asked. It has no API for referrers.
+/// It deletes manifests and blobs when asked, unless told not to. It has no API for referrers.
 #[derive(Debug)]
 pub struct DockerRegistry {
     process: Child,
@@ -35,13 +35,18 @@ impl Drop for DockerRegistry {
 impl DockerRegistry {
     /// One that lets everybody in.
     pub async fn start() -> Self {
-        Self::with("").await
+        Self::with("", true).await
+    }
+
+    /// One that lets everybody in and deletes nothing, as it is when nobody says otherwise.
+    pub async fn start_without_delete() -> Self {
+        Self::with("", false).await
     }
 
     /// One that asks for this password.
     pub async fn start_with_login(user: &str, password: &str) -> Self {
         let hash = bcrypt::hash(password, 4).unwrap();
-        Self::with(&format!("{user}:{hash}\n")).await
+        Self::with(&format!("{user}:{hash}\n"), true).await
     }
 
     /// As [`start`](Self::start), for tests that are not async.
@@ -50,10 +55,10 @@ impl DockerRegistry {
         tokio::runtime::Runtime::new().unwrap().block_on(Self::start())
     }
 
-    async fn with(passwords: &str) -> Self {
+    async fn with(passwords: &str, delete: bool) -> Self {
         assert!(Path::new(PROGRAM).exists(), "{PROGRAM} is missing: `cargo xtask test` installs it");
         for _ in 0..TRIES {
-            let mut registry = Self::spawn(passwords);
+            let mut registry = Self::spawn(passwords, delete);
             if registry.answers().await {
                 return registry;
             }
@@ -61,7 +66,7 @@ impl DockerRegistry {
         panic!("docker-registry does not start");
     }
 
-    fn spawn(passwords: &str) -> Self {
+    fn spawn(passwords: &str, delete: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let file = folder.path().join("htpasswd");
@@ -72,7 +77,7 @@ impl DockerRegistry {
         }
         let text = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    \
-             enabled: true\nhttp:\n  addr: {address}\n{auth}",
+             enabled: {delete}\nhttp:\n  addr: {address}\n{auth}",
             folder.path().join("storage").display()
         );
         let config = folder.path().join("config.yml");

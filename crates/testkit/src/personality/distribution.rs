@@ -1,6 +1,6 @@
 //! The CNCF registry.
 
-use super::{Access, Mounts, Personality, Referrers, Refusals, TokenServer, Uploads};
+use super::{Access, Manifests, Mounts, Personality, Referrers, Refusals, TokenServer, Uploads};
 
 impl Personality {
     /// The CNCF registry as it is released, with a token server.
@@ -24,8 +24,9 @@ impl Personality {
                 ("DIST-181", "upload locations have a _state"),
                 ("DIST-181", "giving an upload up needs the right to delete"),
             ],
-            uploads: Uploads { state: true, cancel_deletes: true, ..Uploads::default() },
+            uploads: Uploads { state: true, cancel_deletes: true, cancel_names: true, ..Uploads::default() },
             mounts: Mounts::separate(),
+            manifests: Manifests { location_by_digest: true, ..Manifests::default() },
             referrers: Referrers { missing: Some(404), ..Referrers::default() },
             refusals: Refusals { delete: Some(405), ..Refusals::default() },
             ..Self::default()

@@ -34,6 +34,9 @@ impl Play {
             *response.status_mut() = StatusCode::from_u16(uploads.patch_status).unwrap();
         }
         let headers = response.headers_mut();
+        if let (Thing::Upload(id), &Method::DELETE, true) = (&ask.thing, &ask.method, uploads.cancel_names) {
+            headers.insert("docker-upload-uuid", id.parse().unwrap());
+        }
         let location = headers.get(LOCATION).and_then(|location| location.to_str().ok()).map(str::to_owned);
         let Some((location, id)) =
             location.and_then(|text| Some((text.clone(), text.rsplit_once("/uploads/")?.1.to_owned())))
@@ -56,6 +59,10 @@ impl Play {
         }
         if !manifests.location {
             headers.remove(LOCATION);
+        } else if manifests.location_by_digest && ask.method == Method::PUT {
+            let digest = headers["docker-content-digest"].to_str().unwrap();
+            let path = format!("/v2/{}/manifests/{digest}", ask.repository);
+            headers.insert(LOCATION, path.parse().unwrap());
         }
         if manifests.head_length_differs && ask.method == Method::HEAD {
             let length: u64 = headers[CONTENT_LENGTH].to_str().unwrap().parse().unwrap();

@@ -187,6 +187,8 @@ pub struct Uploads {
     pub empty: bool,
     /// Needs the right to delete for giving an upload up.
     pub cancel_deletes: bool,
+    /// Names the upload that was given up.
+    pub cancel_names: bool,
 }
 
 impl Default for Uploads {
@@ -202,6 +204,7 @@ impl Default for Uploads {
             is_elsewhere: false,
             empty: true,
             cancel_deletes: false,
+            cancel_names: false,
         }
     }
 }
@@ -246,6 +249,8 @@ pub struct Manifests {
     pub own_media_type: bool,
     /// The answer to a `PUT` has a `Location`.
     pub location: bool,
+    /// That location is by digest, whatever it was put by.
+    pub location_by_digest: bool,
     /// A tag never moves; the same manifest again is refused, too, by another code.
     pub immutable: bool,
     /// The only types of configs and artifacts that are taken.
@@ -263,6 +268,7 @@ impl Default for Manifests {
         Self {
             own_media_type: false,
             location: true,
+            location_by_digest: false,
             immutable: false,
             types: None,
             refused: &[],

@@ -4,6 +4,7 @@
 
 mod faults;
 mod fixtures;
+mod personalities;
 mod registries;
 
 use std::time::Duration;
