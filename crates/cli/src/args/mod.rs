@@ -42,7 +42,7 @@ pub(crate) use serve::Serve;
 pub(crate) use shared::{
     Durability, Format, LayerLimits, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing,
 };
-pub(crate) use sync::Sync;
+pub(crate) use sync::{Foreign, Sync};
 pub(crate) use unpack::Unpack;
 pub(crate) use upkeep::{Gc, Rm, Untag};
 pub(crate) use values::{ForHost, pair};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use transship_copy::Shard;
 
 use super::shared::{Formatted, NetworkFlags, ProgressFlag, Reading, Verbosity, Writing};
@@ -12,7 +12,8 @@ use super::values::at_least_one;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     transship sync mirror.yaml --dry-run\n  \
-    transship sync mirror.yaml --shard 0/4\n\n\
+    transship sync mirror.yaml --shard 0/4\n  \
+    transship sync --import regsync regsync.yaml > other.yaml\n\n\
     FILE is YAML, with the words of copy:\n\n  \
     version: 1\n  \
     defaults: {referrers: all}                     # what entries do not say themselves\n  \
@@ -31,6 +32,16 @@ pub struct Sync {
     /// The file that says what is copied
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Print the file of settings that means what FILE means to regsync or to skopeo sync, and copy nothing; what cannot
+    /// be said is told with its place, and makes the exit code 10
+    #[arg(
+        long, value_enum, value_name = "FORMAT", help_heading = "Other programs",
+        conflicts_with_all = ["referrers", "dry_run", "fail_fast", "plan", "apply", "shard", "report"]
+    )]
+    pub(crate) import: Option<Foreign>,
+    /// Where everything goes, for files that do not say so, as those of skopeo sync
+    #[arg(long, value_name = "LOCATION", requires = "import", help_heading = "Other programs")]
+    pub(crate) to: Option<String>,
     /// Which referrers come along, whatever the file says: all, none, or artifact types
     #[arg(long, value_name = "all|none|TYPE,…")]
     pub(crate) referrers: Option<String>,
@@ -71,4 +82,11 @@ pub struct Sync {
     pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) network: NetworkFlags,
+}
+
+/// A program with files of settings of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Foreign {
+    Regsync,
+    Skopeo,
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Copy, context: &Context) -> Result<(), Failure> {
 
 /// The report of a copy that failed before anything was planned.
 #[derive(Debug, Serialize)]
-struct Unplanned<'a> {
+pub(super) struct Unplanned<'a> {
     roots: [(); 0],
     error: Told<'a>,
 }
@@ -51,7 +51,7 @@ struct Told<'a> {
 }
 
 impl<'a> Unplanned<'a> {
-    fn of(failure: &'a Failure) -> Self {
+    pub(super) fn of(failure: &'a Failure) -> Self {
         let (kind, message) = (failure.kind().name(), failure.to_string());
         Self { roots: [], error: Told { kind, message, remedy: failure.remedy() } }
     }

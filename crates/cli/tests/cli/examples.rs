@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "inspect",
     "resolve",
     "copy",
+    "sync",
     "diff",
     "unpack",
     "edit",
@@ -46,6 +47,9 @@ fn every_example_works_as_it_stands() {
     sandbox.write("password.txt", "wonder\n");
     std::fs::create_dir(sandbox.path("images")).unwrap();
     sandbox.write("program", "");
+    sandbox
+        .write("mirror.yaml", "version: 1\nsync: [{from: 'oci:out', all-tags: true, to: 'oci:mirrored'}]\n");
+    sandbox.write("regsync.yaml", "sync: [{source: 'r.example/a:1', target: 'ocidir://b', type: image}]\n");
     let login = format!("echo wonder | {PROGRAM} login {} -u alice --password-stdin", registry.address());
     assert_eq!(shell(&sandbox, &login).code, 0);
     for words in ORDER {

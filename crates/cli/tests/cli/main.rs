@@ -25,6 +25,7 @@ mod real;
 mod registries;
 mod reproducible;
 mod runs;
+mod scale_out;
 mod scripted;
 mod serve;
 mod signals;

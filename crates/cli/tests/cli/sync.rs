@@ -23,6 +23,11 @@ fn a_file_of_settings_is_carried_out_and_paths_begin_where_it_lies() {
     sandbox.write("conf/sync.yaml", "version: 1\nsync:\n  - from: oci:../out\n    all-tags: true\n    to: [oci:a, 'oci-archive:../b.tar']\n");
     let plan = sandbox.ok(&["sync", "conf/sync.yaml", "--dry-run"]);
     assert!(plan.contains("copy oci:") && plan.contains("as v1") && plan.contains("b.tar as v2"), "{plan}");
+    for place in ["oci:conf/a: ", "oci-archive:conf/../b.tar: "] {
+        let line =
+            plan.lines().find(|line| line.starts_with(place)).unwrap_or_else(|| panic!("{place}: {plan}"));
+        assert!(line.ends_with(" missing, 0 B there"), "{line}");
+    }
     assert!(!sandbox.path("conf/a").exists() && !sandbox.path("b.tar").exists());
     let lines = sandbox.ok(&["sync", "conf/sync.yaml", "--report", "report.json"]);
     assert_eq!(lines.lines().count(), 4, "{lines}");
@@ -167,4 +172,21 @@ fn a_saved_plan_is_carried_out_by_shards_and_refused_when_the_source_has_moved()
     assert_eq!(sandbox.ok(&["resolve", "oci:a:v1"]), one);
     sandbox.write("mixed.yaml", "version: 1\nsync:\n  - {from: 'oci:out:v1', to: 'oci:a'}\n  - {from: 'oci:out:v2', referrers: none, to: 'oci:a'}\n");
     sandbox.fails_saying(2, &["sync", "mixed.yaml", "--plan", "p.json"], "copies of one manner");
+}
+
+#[test]
+fn files_of_other_programs_are_said_in_our_words_and_what_they_lose_is_told() {
+    let sandbox = Sandbox::new();
+    // Derived from the format that skopeo-sync(1) documents.
+    sandbox.write("skopeo.yaml", "r.example:\n  images:\n    team/app: ['1.0']\n  cert-dir: /certs\n");
+    let run = sandbox.run(&["sync", "--import", "skopeo", "skopeo.yaml", "--to", "m.example/all"]);
+    assert_eq!(run.code, 10, "{run:?}");
+    assert!(run.stdout.contains("from: 'docker://r.example/team/app:1.0'"), "{}", run.stdout);
+    assert!(run.stdout.contains("to: 'docker://m.example/all/app:1.0'"), "{}", run.stdout);
+    assert!(run.stderr.contains("skopeo.yaml:4:13: cert-dir"), "{}", run.stderr);
+    sandbox.fails_saying(2, &["sync", "--import", "skopeo", "skopeo.yaml"], "--to LOCATION");
+    sandbox
+        .write("regsync.yaml", "sync:\n  - {source: 'r.example/a:1', target: 'ocidir://b:1', type: image}\n");
+    let text = sandbox.ok(&["sync", "--import", "regsync", "regsync.yaml"]);
+    assert!(text.contains("to: 'oci:b:1'"), "{text}");
 }

@@ -16,7 +16,8 @@ use crate::{Result, Selection};
 
 const TOP: [&str; 6] = ["version", "defaults", "credentials", "registries", "concurrency", "sync"];
 const ENTRY: [&str; 3] = ["from", "to", "all-tags"];
-const CREDENTIAL: [&str; 6] = ["user", "password-env", "password-file", "token-env", "token-file", "helper"];
+const CREDENTIAL: [&str; 7] =
+    ["user", "user-env", "password-env", "password-file", "token-env", "token-file", "helper"];
 const REGISTRY: [&str; 6] = ["plain-http", "insecure", "ca-file", "cert", "key", "credentials"];
 
 /// A file of settings.
@@ -56,7 +57,7 @@ pub enum Secrets {
     /// A user and a password.
     Password {
         /// The user.
-        user: String,
+        user: SecretPlace,
         /// Where the password is.
         password: SecretPlace,
     },
@@ -70,6 +71,8 @@ pub enum Secrets {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretPlace {
+    /// Here; of users only, who are no secret.
+    Written(String),
     /// In this variable of the environment.
     Variable(String),
     /// In this file, whose last line end is none of it.
@@ -183,12 +186,17 @@ impl Reader<'_> {
         };
         let password = place("password-env", "password-file")?;
         let token = place("token-env", "token-file")?;
-        let several = fields.all().filter(|(key, ..)| *key != "user").count() != 1;
-        match (fields.text("user")?, password, token, fields.text("helper")?) {
+        let several = fields.all().filter(|(key, ..)| !matches!(*key, "user" | "user-env")).count() != 1;
+        let user = match (fields.text("user")?, fields.text("user-env")?) {
+            (Some(_), Some(_)) => return Err(node.at.wrong("there is one of user and user-env")),
+            (Some(user), None) => Some(SecretPlace::Written(user.to_owned())),
+            (None, variable) => variable.map(|name| SecretPlace::Variable(name.to_owned())),
+        };
+        match (user, password, token, fields.text("helper")?) {
             _ if several => Err(node.at.wrong(
                 "credentials have one of password-env, password-file, token-env, token-file and helper",
             )),
-            (Some(user), Some(password), ..) => Ok(Secrets::Password { user: user.to_owned(), password }),
+            (Some(user), Some(password), ..) => Ok(Secrets::Password { user, password }),
             (None, Some(_), ..) => Err(node.at.wrong("a password needs a user")),
             (None, _, Some(token), _) => Ok(Secrets::Token(token)),
             (None, .., Some(helper)) => Ok(Secrets::Helper(helper.to_owned())),
@@ -362,7 +370,8 @@ sync:
         let config = Config::parse(WHOLE, Path::new("/f")).unwrap();
         assert_eq!(config.concurrency, Some(12));
         let password = SecretPlace::Variable("PROD_PASSWORD".to_owned());
-        assert_eq!(config.credentials["prod"], Secrets::Password { user: "robot".to_owned(), password });
+        let user = SecretPlace::Written("robot".to_owned());
+        assert_eq!(config.credentials["prod"], Secrets::Password { user, password });
         assert!(
             matches!(&config.credentials["other"], Secrets::Password { password: SecretPlace::File(file), .. }
             if file == Path::new("/f/secrets/pw"))

@@ -1,5 +1,6 @@
 //! `transship sync`: many copies, from a file of settings.
 
+mod import;
 mod places;
 mod registries;
 
@@ -8,21 +9,31 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use transship_copy::sync::{Config, Plans, Work};
-use transship_copy::{Error, Options, Report, SavedPlan, Status, Why};
+use transship_copy::{Error, Options, PlannedDestination, Report, SavedPlan, Status, Summary, Why};
 use transship_spec::Kind;
 
 use self::places::Places;
 use crate::args;
+use crate::commands::copy::Unplanned;
 use crate::commands::transfer::{self, Runner, Watched};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
-use crate::{files, output};
+use crate::{files, output, show};
 
 /// The largest file of settings, in bytes; the parser has the same limit.
 const LARGEST: u64 = 4 << 20;
 
 pub(crate) fn run(args: &args::Sync, context: &Context) -> Result<(), Failure> {
-    sync(args, context).cannot(format!("sync {}", args.file.display()))
+    let name = args.file.display();
+    if let Some(from) = args.import {
+        return import::run(args, from, context).cannot(format!("import {name}"));
+    }
+    let mut reported = false;
+    let result = sync(args, context, &mut reported).cannot(format!("sync {name}"));
+    if let (Err(failure), Some(path), false) = (&result, &args.report, reported) {
+        files::replace(path, &output::document("transship.sync/v1", &Unplanned::of(failure))?)?;
+    }
+    result
 }
 
 /// The file, read and checked.
@@ -49,7 +60,7 @@ fn told(path: &Path, error: Error) -> Failure {
     remedy.into_iter().fold(failure, Failure::hint)
 }
 
-fn sync(args: &args::Sync, context: &Context) -> Result<(), Failure> {
+fn sync(args: &args::Sync, context: &Context, reported: &mut bool) -> Result<(), Failure> {
     let begun = Instant::now();
     let _grace = context.interrupts.grace();
     let config = load(args)?;
@@ -90,6 +101,7 @@ fn sync(args: &args::Sync, context: &Context) -> Result<(), Failure> {
     places.ended(&report);
     if let Some(path) = &args.report {
         files::replace(path, &output::plain_json(&report)?)?;
+        *reported = true;
     }
     finish(&report, &places, context)?;
     transfer::summarize(&report, begun.elapsed(), context);
@@ -152,13 +164,27 @@ fn dry_run(plans: &Plans, places: &Places<'_>, context: &Context) -> Result<(), 
     summary.destinations.iter_mut().for_each(|place| places.rename(&mut place.destination));
     match context.output.is_json() {
         true => context.output.raw(&output::plain_json(&summary)?)?,
-        false => context.output.raw(transfer::plan_text(&summary).as_bytes())?,
+        false => {
+            context.output.raw(format!("{}{}", transfer::plan_text(&summary), bytes(&summary)).as_bytes())?
+        }
     }
     let failed = summary.roots.iter().filter(|root| root.failure.is_some()).count();
     match (failed, summary.roots.len()) {
         (0, _) => Ok(()),
         (failed, total) => Err(Failure::new(Kind::Partial, format!("{failed} of {total} would fail"))),
     }
+}
+
+/// How much goes to each of several destinations.
+fn bytes(summary: &Summary) -> String {
+    if summary.destinations.len() < 2 {
+        return String::new();
+    }
+    let line = |to: &PlannedDestination| {
+        let (missing, present) = (show::bytes(to.missing.bytes()), show::bytes(to.present.bytes()));
+        format!("{}: {missing} missing, {present} there\n", show::plain(&to.destination))
+    };
+    summary.destinations.iter().map(line).collect()
 }
 
 /// Prints what was asked for and is there.

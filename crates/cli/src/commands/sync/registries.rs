@@ -86,6 +86,7 @@ fn fill(
         match secrets {
             None => {}
             Some((of, Secrets::Password { user, password })) => {
+                let user = secret(of, user, context)?;
                 let password = secret(of, password, context)?;
                 settings.environment.given.insert(name.clone(), Credential::password(user, password));
             }
@@ -117,6 +118,7 @@ fn fill(
 /// A secret from where it is.
 fn secret(of: &str, place: &SecretPlace, context: &Context) -> Result<String, Failure> {
     match place {
+        SecretPlace::Written(text) => Ok(text.clone()),
         SecretPlace::Variable(name) => context.environment.variable(name).ok_or_else(|| {
             Failure::usage(format!("the credentials {of} are in the variable {name}, which is not set"))
         }),
