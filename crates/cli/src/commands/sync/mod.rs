@@ -162,12 +162,11 @@ fn dry_run(plans: &Plans, places: &Places<'_>, context: &Context) -> Result<(), 
     summary.schema = "transship.plan/v1";
     summary.roots.iter_mut().for_each(|root| places.rename(&mut root.destination));
     summary.destinations.iter_mut().for_each(|place| places.rename(&mut place.destination));
-    match context.output.is_json() {
-        true => context.output.raw(&output::plain_json(&summary)?)?,
-        false => {
-            context.output.raw(format!("{}{}", transfer::plan_text(&summary), bytes(&summary)).as_bytes())?
-        }
-    }
+    let text = match context.output.is_json() {
+        true => output::plain_json(&summary)?,
+        false => format!("{}{}", transfer::plan_text(&summary), bytes(&summary)).into_bytes(),
+    };
+    context.output.raw(&text)?;
     let failed = summary.roots.iter().filter(|root| root.failure.is_some()).count();
     match (failed, summary.roots.len()) {
         (0, _) => Ok(()),
