@@ -71,7 +71,7 @@ pub use diff::{
     PlacedLayer, Status, diff,
 };
 pub use edit::{
-    AnnotationChanges, ConfigEdit, Dialect, Edit, Edited, LayerEdit, LayerRef, Rebase, Setting, edit_image,
+    AnnotationChanges, ConfigEdit, Edit, Edited, LayerEdit, LayerRef, Rebase, Setting, edit_image,
 };
 pub use epoch::{UNKNOWN_TIME, source_date_epoch};
 pub use error::Error;

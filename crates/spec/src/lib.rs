@@ -15,6 +15,7 @@
 pub mod annotations;
 mod config;
 mod descriptor;
+pub mod dialect;
 mod digest;
 mod document;
 mod error;
@@ -36,6 +37,7 @@ pub mod splice;
 pub use annotations::Annotations;
 pub use config::{History, ImageConfig, RuntimeConfig, chain_id};
 pub use descriptor::Descriptor;
+pub use dialect::Dialect;
 pub use digest::{Digest, Hasher, Verifier};
 pub use document::Document;
 pub use error::{Error, quote};

@@ -66,6 +66,10 @@ known! {
     DOCKER_LAYER_TAR = "application/vnd.docker.image.rootfs.diff.tar";
     /// Docker's twin of the gzip layer.
     DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    /// A layer in zstd as containerd calls it where it writes Docker's manifests; Docker itself has no such type.
+    DOCKER_LAYER_ZSTD = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+    /// Docker's twin of the plain layer that should not be uploaded.
+    DOCKER_FOREIGN_TAR = "application/vnd.docker.image.rootfs.foreign.diff.tar";
     /// Docker's twin of the layer that should not be uploaded.
     DOCKER_FOREIGN_GZIP = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
     /// Docker's first manifest, unsigned: refused with a message of its own.
@@ -77,12 +81,13 @@ known! {
 }
 
 /// OCI types and the Docker types that stand for the same content (IMG-157).
-const TWINS: [(MediaType, MediaType); 6] = [
+const TWINS: [(MediaType, MediaType); 7] = [
     (MediaType::OCI_INDEX, MediaType::DOCKER_LIST),
     (MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST),
     (MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG),
     (MediaType::OCI_LAYER_TAR, MediaType::DOCKER_LAYER_TAR),
     (MediaType::OCI_LAYER_GZIP, MediaType::DOCKER_LAYER_GZIP),
+    (MediaType::OCI_NONDISTRIBUTABLE_TAR, MediaType::DOCKER_FOREIGN_TAR),
     (MediaType::OCI_NONDISTRIBUTABLE_GZIP, MediaType::DOCKER_FOREIGN_GZIP),
 ];
 
@@ -161,6 +166,7 @@ impl MediaType {
                 Self::OCI_LAYER_ZSTD,
                 Self::DOCKER_LAYER_TAR,
                 Self::DOCKER_LAYER_GZIP,
+                Self::DOCKER_LAYER_ZSTD,
             ]
             .contains(self)
     }
@@ -172,12 +178,13 @@ impl MediaType {
             Self::OCI_NONDISTRIBUTABLE_TAR,
             Self::OCI_NONDISTRIBUTABLE_GZIP,
             Self::OCI_NONDISTRIBUTABLE_ZSTD,
+            Self::DOCKER_FOREIGN_TAR,
             Self::DOCKER_FOREIGN_GZIP,
         ]
         .contains(self)
     }
 
-    /// The Docker type for the same content, where there is one.
+    /// The Docker type for the same content, where there is one that every Docker knows: none for zstd.
     #[must_use]
     pub fn to_docker(&self) -> Option<Self> {
         TWINS.iter().find(|(oci, _)| oci == self).map(|(_, docker)| docker.clone())
@@ -186,7 +193,9 @@ impl MediaType {
     /// The OCI type for the same content, where there is one.
     #[must_use]
     pub fn to_oci(&self) -> Option<Self> {
-        TWINS.iter().find(|(_, docker)| docker == self).map(|(oci, _)| oci.clone())
+        // Not a twin: no old Docker takes it, so that nothing is made it.
+        let zstd = (*self == Self::DOCKER_LAYER_ZSTD).then_some(Self::OCI_LAYER_ZSTD);
+        TWINS.iter().find(|(_, docker)| docker == self).map(|(oci, _)| oci.clone()).or(zstd)
     }
 }
 
@@ -264,6 +273,7 @@ mod tests {
             assert_eq!(docker.to_oci(), Some(oci));
         }
         assert_eq!(MediaType::OCI_LAYER_ZSTD.to_docker(), None);
+        assert_eq!(MediaType::DOCKER_LAYER_ZSTD.to_oci(), Some(MediaType::OCI_LAYER_ZSTD));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::{Error, json};
+use crate::{Descriptor, Error, json};
 
 /// The text of one JSON object, to be changed.
 ///
@@ -185,6 +185,28 @@ pub fn array<T: AsRef<str>>(old: &str, elements: &[T]) -> Result<String, Error> 
     }
     let elements: Vec<&str> = elements.iter().map(AsRef::as_ref).collect();
     Ok(format!("[{lead}{}{tail}]", elements.join(&between)))
+}
+
+/// A descriptor's text that points at other content; all else that it says stays, less what it embedded.
+///
+/// # Errors
+/// [`Error::Json`] when the text is no object.
+pub fn repointed(text: &str, old: &Descriptor, new: &Descriptor) -> Result<String, Error> {
+    let mut text = Object::new(text)?;
+    text.set("digest", &new.digest)?;
+    if new.size != old.size {
+        text.set("size", &new.size)?;
+    }
+    if new.media_type != old.media_type {
+        text.set("mediaType", &new.media_type)?;
+    }
+    text.remove("data")?;
+    if let Some(platform) = &new.platform
+        && old.platform.as_ref() != Some(platform)
+    {
+        text.set("platform", platform)?;
+    }
+    Ok(text.text)
 }
 
 fn written<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {

@@ -7,6 +7,7 @@ use transship_pack::LayerRef;
 use transship_spec::Platform;
 
 use super::pack::{Compression, PackOutput, Runtime, Tree};
+use super::shared::Dialect;
 use super::values::{at_least_one, pair};
 
 /// `transship edit`.
@@ -122,13 +123,6 @@ pub(crate) enum Clear {
     History,
     Annotation,
     IndexAnnotation,
-}
-
-/// Whose media types an image has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Dialect {
-    Oci,
-    Docker,
 }
 
 /// What becomes of its layers.

@@ -29,7 +29,7 @@ pub(crate) use content::{
 pub(crate) use copy::{Copy, Link, NewestBy, Refused, Way};
 pub(crate) use credentials::{Completions, Login, Logout};
 pub(crate) use diff::Diff;
-pub(crate) use edit::{Clear, Dialect, Edit, LayerFlags};
+pub(crate) use edit::{Clear, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
 pub(crate) use kinds::{Extract, ListKinds, PackKind};

@@ -175,3 +175,19 @@ pub(crate) enum Durability {
     Full,
     None,
 }
+
+/// Whose media types an image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    Oci,
+    Docker,
+}
+
+impl From<Dialect> for transship_spec::Dialect {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Oci => Self::Oci,
+            Dialect::Docker => Self::Docker,
+        }
+    }
+}

@@ -6,8 +6,8 @@ use serde::Serialize;
 use transship_codec::Compression;
 use transship_layout::Layout;
 use transship_pack::{
-    AnnotationChanges, ConfigEdit, Dialect, Edit, Edited, Excludes, LayerEdit, LayerOptions, Member, Rebase,
-    Setting, Take, edit_image,
+    AnnotationChanges, ConfigEdit, Edit, Edited, Excludes, LayerEdit, LayerOptions, Member, Rebase, Setting,
+    Take, edit_image,
 };
 use transship_spec::annotations::BASE_DIGEST;
 use transship_spec::{Descriptor, Digest, Location, MediaType};
@@ -67,10 +67,7 @@ fn edit(args: &args::Edit, context: &Context) -> Result<(), Failure> {
         ),
         layers: layers(args, context)?,
         rebase: bases.as_ref().map(|bases| rebase(bases, &to)).transpose()?,
-        convert: args.said.convert.map(|dialect| match dialect {
-            args::Dialect::Oci => Dialect::Oci,
-            args::Dialect::Docker => Dialect::Docker,
-        }),
+        convert: args.said.convert.map(Into::into),
         platforms: args.platform.clone(),
         keep_attestations: args.keep_attestations,
         source_date_epoch: epoch(context)?,

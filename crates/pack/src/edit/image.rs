@@ -1,12 +1,12 @@
 //! One image, changed.
 
-use transship_spec::splice::{Object, array, elements};
-use transship_spec::{Descriptor, Digest, Document, ImageConfig, Manifest, MediaType};
+use transship_spec::dialect::retype;
+use transship_spec::splice::{Object, array, elements, repointed};
+use transship_spec::{Descriptor, Dialect, Digest, Document, ImageConfig, Manifest, MediaType};
 
 use super::config::splice;
-use super::convert::retype;
-use super::index::repointed;
-use super::{AnnotationChanges, Dialect, Setting, Work};
+use super::convert;
+use super::{AnnotationChanges, Setting, Work};
 use crate::origin::Origin;
 use crate::{Error, Warning};
 
@@ -116,7 +116,7 @@ impl<'a> Work<'a> {
         let media_type = self.dialect(&draft.manifest.media_type)?;
         let new = Document::parse(text, Some(&media_type))?;
         if let Some(manifest) = new.as_manifest() {
-            Dialect::of(&media_type).check(manifest)?;
+            convert::check(Dialect::of(&media_type), manifest)?;
         }
         if new.bytes() != document.bytes() && self.edited.changes.len() == before {
             self.edited.changes.push(format!("{} is written anew", document.digest()));
@@ -217,17 +217,17 @@ impl<'a> Work<'a> {
     }
 
     /// A media type as this edit wants it.
-    fn dialect(&self, media_type: &MediaType) -> Result<MediaType, Error> {
-        self.edit.convert.map_or(Ok(media_type.clone()), |dialect| dialect.of_type(media_type))
+    pub(super) fn dialect(&self, media_type: &MediaType) -> Result<MediaType, Error> {
+        self.edit.convert.map_or(Ok(media_type.clone()), |dialect| convert::type_for(dialect, media_type))
     }
 }
 
 /// How a layer is written in a manifest of this type: Docker's hold only Docker's layers.
-fn layer_text(layer: &Layer<'_>, convert: Option<Dialect>, manifest: &MediaType) -> Result<String, Error> {
+fn layer_text(layer: &Layer<'_>, wanted: Option<Dialect>, manifest: &MediaType) -> Result<String, Error> {
     let was = &layer.descriptor.media_type;
-    let media_type = match (convert, Dialect::of(manifest)) {
-        (Some(dialect), _) | (None, dialect @ Dialect::Docker) => dialect.of_type(was)?,
-        (None, Dialect::Oci) => was.clone(),
+    let media_type = match (wanted, Dialect::of(manifest)) {
+        (Some(dialect), _) | (None, dialect @ Dialect::Docker) => convert::type_for(dialect, was)?,
+        (None, _) => was.clone(),
     };
     match &layer.text {
         Some(text) if media_type == *was => Ok(text.clone()),

@@ -1,11 +1,11 @@
 //! An index whose images are changed: it is built anew around them by splicing.
 
 use transship_spec::annotations::DOCKER_REFERENCE_DIGEST;
-use transship_spec::splice::{Object, array, elements};
-use transship_spec::{Descriptor, Digest, Document, Platform, platform};
+use transship_spec::dialect::retype;
+use transship_spec::splice::{Object, array, elements, repointed};
+use transship_spec::{Descriptor, Dialect, Digest, Document, Platform, platform};
 
-use super::convert::retype;
-use super::{Dialect, Work};
+use super::Work;
 use crate::origin::Origin;
 use crate::{Error, Warning};
 
@@ -58,8 +58,7 @@ impl<'a> Work<'a> {
                 self.edited.changes.push("annotations of the index changed".to_owned());
             }
         }
-        let media_type =
-            self.edit.convert.map_or(Ok(index.media_type.clone()), |to| to.of_type(&index.media_type))?;
+        let media_type = self.dialect(&index.media_type)?;
         retype(&mut text, &index.media_type, &media_type)?;
         let new = Document::parse(text.text().to_owned(), Some(&media_type))?;
         if Dialect::of(&media_type) == Dialect::Docker && !new.annotations().is_empty() {
@@ -148,23 +147,4 @@ impl<'a> Work<'a> {
         }
         Ok(())
     }
-}
-
-/// A descriptor's text that points at other content; all else that it says stays.
-pub(super) fn repointed(text: &str, old: &Descriptor, new: &Descriptor) -> Result<String, Error> {
-    let mut text = Object::new(text)?;
-    text.set("digest", &new.digest)?;
-    if new.size != old.size {
-        text.set("size", &new.size)?;
-    }
-    if new.media_type != old.media_type {
-        text.set("mediaType", &new.media_type)?;
-    }
-    text.remove("data")?;
-    if let Some(platform) = &new.platform
-        && old.platform.as_ref() != Some(platform)
-    {
-        text.set("platform", platform)?;
-    }
-    Ok(text.text().to_owned())
 }

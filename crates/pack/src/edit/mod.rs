@@ -17,10 +17,9 @@ mod layers;
 mod rebase;
 
 use transship_layout::{Layout, Name, Session};
-use transship_spec::{Descriptor, Digest, Platform};
+use transship_spec::{Descriptor, Dialect, Digest, Platform};
 
 pub use changes::{AnnotationChanges, ConfigEdit, Setting};
-pub use convert::Dialect;
 pub use layers::{LayerEdit, LayerRef};
 pub use rebase::Rebase;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use transship_pack::{
-    AnnotationChanges, ConfigChanges, ConfigEdit, Dialect, Edit, Setting, Take, Warning, edit_image,
+    AnnotationChanges, ConfigChanges, ConfigEdit, Edit, Setting, Take, Warning, edit_image,
 };
-use transship_spec::{Annotations, ImageConfig, Kind, MediaType, Platform};
+use transship_spec::{Annotations, Dialect, ImageConfig, Kind, MediaType, Platform};
 use transship_testkit::fixtures;
 
 use crate::support::{Place, name, platforms};

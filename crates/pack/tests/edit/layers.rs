@@ -1,8 +1,8 @@
 //! Layers of images dropped, replaced, added, compressed anew, and put upon another base.
 
 use transship_codec::Compression;
-use transship_pack::{ConfigChanges, ConfigEdit, Dialect, Edit, LayerEdit, LayerRef, Rebase, Take, Warning};
-use transship_spec::{ImageConfig, Kind, MediaType};
+use transship_pack::{ConfigChanges, ConfigEdit, Edit, LayerEdit, LayerRef, Rebase, Take, Warning};
+use transship_spec::{Dialect, ImageConfig, Kind, MediaType};
 
 use crate::support::{Place, Thing, listed, tar};
 
