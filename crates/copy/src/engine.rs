@@ -521,6 +521,7 @@ impl Run {
             status: *outcome.as_ref().unwrap_or(&Status::Failed),
             failure: outcome.as_ref().err().map(Failure::of),
             part: root.part.clone(),
+            converted: root.converted.clone(),
             descriptor: root.descriptor.clone(),
         }
     }

@@ -207,6 +207,16 @@ pub enum Error {
         /// The refusal.
         cause: Box<Error>,
     },
+    /// Something that has no form in the media types that were asked for (IMG-157).
+    #[error("{digest} cannot be converted: {what}")]
+    Unsayable {
+        /// The manifest or index.
+        digest: Digest,
+        /// What it is or has.
+        what: String,
+        /// What to do about it.
+        remedy: Option<&'static str>,
+    },
     /// What a referrer refers to was not copied, so neither was the referrer.
     #[error("what it refers to was not copied")]
     Subject,
@@ -259,7 +269,10 @@ impl Error {
                 Kind::NotFound => Kind::Invalid,
                 kind => kind,
             },
-            Self::Sparse { .. } | Self::SavedForm { .. } | Self::NoLocation { .. } => Kind::Unsupported,
+            Self::Sparse { .. }
+            | Self::Unsayable { .. }
+            | Self::SavedForm { .. }
+            | Self::NoLocation { .. } => Kind::Unsupported,
             Self::Limit { .. } => Kind::Limit,
             Self::Unopened { kind, .. } => *kind,
             Self::Subject | Self::Stopped => Kind::Partial,
@@ -286,6 +299,7 @@ impl Error {
                 Some("make a new plan, or use --force to replace what is there".to_owned())
             }
             Self::SavedForm { .. } => Some("make a new plan with this version".to_owned()),
+            Self::Unsayable { remedy, .. } => remedy.map(str::to_owned),
             Self::Sparse { .. } => {
                 let remedy =
                     "copy all platforms, or make a new index of some with --platform and --subset rewrite";

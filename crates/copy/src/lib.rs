@@ -39,6 +39,7 @@
 //! # }
 //! ```
 
+mod convert;
 pub mod endpoint;
 mod engine;
 mod error;
@@ -61,7 +62,7 @@ pub use error::{Error, Result};
 pub use events::{Events, Placed};
 pub use newest::{Age, Newest};
 pub use plan::{Options, Plan, PlannedDestination, PlannedRoot, Referrers, Subset, Summary, Totals, plan};
-pub use report::{Failure, LeftOut, Moved, Part, Report, RootReport, Status, Tally, Why};
+pub use report::{Converted, Failure, LeftOut, Moved, Part, Report, RootReport, Status, Tally, Why};
 pub use saved::{Choices, Ends, Move, SavedDestination, SavedPlan, SavedRoot, apply};
 pub use select::{Destination, Request, Select, Selection, Source, requests};
 pub use shard::Shard;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use transship_layout::Link;
-use transship_spec::{Digest, MediaType, Platform};
+use transship_spec::{Dialect, Digest, MediaType, Platform};
 
 use crate::engine;
 use crate::events::{Events, Quiet};
 use crate::graph::State;
 use crate::names::Name;
-use crate::report::{Failure, LeftOut, Part, Report, Tally, Why};
+use crate::report::{Converted, Failure, LeftOut, Part, Report, Tally, Why};
 use crate::select::Request;
 use crate::survey::Survey;
 
@@ -57,6 +57,9 @@ pub struct Options {
     pub digest_tags: bool,
     /// What of each index that was asked for is copied: all.
     pub subset: Option<Subset>,
+    /// Whose media types everything that was asked for is to have: those that it has. What is converted has other
+    /// digests; what belongs to it by its old ones stays behind. Digest tags that were asked for stay as they are.
+    pub convert: Option<Dialect>,
     /// Copy layers that may not be distributed (IMG-150): no. If so, a registry is asked for each of them, also where it
     /// has the manifest.
     pub nondistributable: bool,
@@ -76,6 +79,7 @@ impl Default for Options {
             referrers: Referrers::All,
             digest_tags: true,
             subset: None,
+            convert: None,
             nondistributable: false,
             link: Link::default(),
             fail_fast: false,
@@ -212,6 +216,9 @@ pub struct PlannedRoot {
     /// What of an index it is, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// Which of its documents are converted, what others need before them and the root last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub converted: Vec<Converted>,
 }
 
 impl Plan {
@@ -281,6 +288,7 @@ impl Plan {
                 replaces: root.replaced().cloned(),
                 failure: root.failure.as_ref().or(broken).map(Failure::of),
                 part: root.part.clone(),
+                converted: root.converted.clone(),
             }
         });
         planned.collect()

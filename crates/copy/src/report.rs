@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use transship_spec::{Descriptor, Digest, Kind};
+use transship_spec::{Descriptor, Digest, Kind, MediaType};
 
 use crate::Error;
 use crate::events::Placed;
@@ -93,8 +93,11 @@ impl Moved {
 pub struct LeftOut {
     /// Layers that may not be distributed (IMG-150).
     pub nondistributable: Tally,
-    /// Signatures, referrers and attestations of indexes of which one platform was copied, or a new index was made.
+    /// Signatures, referrers and attestations of indexes of which one platform was copied, or a new index was made, and
+    /// of what was converted.
     pub signatures: usize,
+    /// Annotations that the media types of a conversion have no place for.
+    pub annotations: usize,
     /// Members of indexes for platforms that were not asked for, or that the source does not have.
     pub members: usize,
 }
@@ -119,6 +122,19 @@ pub struct Part {
     /// The index of which a new one was made; none where it stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Digest>,
+}
+
+/// A document of which another one was made, with the media types of another dialect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Converted {
+    /// What it was at the source.
+    pub from: Digest,
+    /// What it is at the destination.
+    pub to: Digest,
+    /// What it is called there.
+    pub media_type: MediaType,
 }
 
 /// What became of a root.
@@ -190,6 +206,9 @@ pub struct RootReport {
     /// What of an index it is, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+    /// Which of its documents were converted, what others need before them and the root last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub converted: Vec<Converted>,
     /// What it is, with its media type and size.
     #[serde(skip)]
     pub descriptor: Option<Descriptor>,

@@ -24,6 +24,21 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What it is called on the command line and in files: `oci` or `docker`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oci => "oci",
+            Self::Docker => "docker",
+        }
+    }
+
+    /// The dialect of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Oci, Self::Docker].into_iter().find(|dialect| dialect.name() == name)
+    }
+
     /// Whose a media type is. Types that are not Docker's twin of another are the OCI's, which carries all.
     #[must_use]
     pub fn of(media_type: &MediaType) -> Self {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use transship_spec::Platform;
 
 use super::shared::{
-    Concurrency, Formatted, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing,
+    Concurrency, Dialect, Formatted, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing,
 };
 
 /// `transship copy`.
@@ -59,6 +59,10 @@ pub struct Copy {
     /// makes a new index, which old signatures do not fit
     #[arg(long, value_enum, value_name = "WAY", requires = "platform", help_heading = "What to copy")]
     pub(crate) subset: Option<Way>,
+    /// Use the media types of the OCI or of Docker: manifests and indexes become others, with other digests, which old
+    /// signatures do not fit, and are told in the report; configs and layers stay the same. What has them stays as it is
+    #[arg(long, value_enum, value_name = "WHOSE", help_heading = "What to copy")]
+    pub(crate) convert: Option<Dialect>,
     /// Which referrers (signatures, SBOMs …) come along: all, none, or artifact types
     #[arg(long, value_name = "all|none|TYPE,…", default_value = "all", help_heading = "What to copy")]
     pub(crate) referrers: String,

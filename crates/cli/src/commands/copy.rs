@@ -212,6 +212,7 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         referrers: referrers(&args.referrers)?,
         digest_tags: args.digest_tags,
         subset: subset(args)?,
+        convert: args.convert.map(Into::into),
         nondistributable: args.nondistributable,
         link: match args.link {
             Link::Hard => transship_layout::Link::Hard,
@@ -242,6 +243,10 @@ pub(super) fn referrers(text: &str) -> Result<Referrers, Failure> {
 
 /// Which platforms of an index are copied, and as what.
 fn subset(args: &args::Copy) -> Result<Option<Subset>, Failure> {
+    if args.convert.is_some() && args.subset == Some(Way::Sparse) {
+        let text = "--subset sparse keeps an index with its digest, and --convert makes another one";
+        return Err(Failure::usage(text).hint("--subset rewrite makes one index of both"));
+    }
     match (args.subset, args.platform.as_slice()) {
         (_, []) => Ok(None),
         (None, [one]) => Ok(Some(Subset::One(one.clone()))),

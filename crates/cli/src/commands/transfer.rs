@@ -291,19 +291,25 @@ pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
         );
         context.progress.warning(&text);
     }
-    for root in &report.roots {
-        if let (Some(part), Some(digest)) = (&root.part, &root.digest)
-            && root.status != Status::Failed
-        {
+    for root in report.roots.iter().filter(|root| root.status != Status::Failed) {
+        if let (Some(part), Some(digest)) = (&root.part, &root.digest) {
             context.progress.note(&show::plain(&part_text(root, part, digest)));
+        }
+        if let Some(last) = root.converted.last() {
+            let documents = show::count(root.converted.len(), "manifest", "manifests");
+            let text =
+                format!("{} became {} ({}): {documents} converted", last.from, last.to, last.media_type);
+            context.progress.note(&show::plain(&text));
         }
     }
     if report.left_out.signatures > 0 {
         let count =
             show::count(report.left_out.signatures, "signature or referrer", "signatures and referrers");
-        context.progress.warning(&format!(
-            "{count} of the whole index stayed behind, since only a part of it was copied"
-        ));
+        let why = match report.roots.iter().any(|root| !root.converted.is_empty()) {
+            true => "stayed behind, since they speak of digests from before the conversion",
+            false => "of the whole index stayed behind, since only a part of it was copied",
+        };
+        context.progress.warning(&format!("{count} {why}"));
     }
 }
 
@@ -351,7 +357,9 @@ pub(super) fn plan_text(plan: &Summary) -> String {
         let part = root.part.as_ref().map(|part| format!(" ({})", show::plain(&part.platforms.join(", "))));
         let line =
             format!("{verb} {} to {}{name}", show::plain(&root.source), show::plain(&root.destination));
-        let line = line + &part.unwrap_or_default();
+        let converted =
+            root.converted.last().map(|last| format!(", which becomes {} ({})", last.to, last.media_type));
+        let line = line + &part.unwrap_or_default() + &converted.unwrap_or_default();
         text.push_str(&format!("{line}{}\n", failure.unwrap_or_default()));
     }
     let (blobs, manifests) = (plan.missing.blobs, plan.missing.manifests);

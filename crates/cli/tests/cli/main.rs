@@ -5,6 +5,7 @@
 mod archives;
 mod bad_input;
 mod check;
+mod converting;
 mod copy;
 mod diff;
 mod edit;

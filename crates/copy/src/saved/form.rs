@@ -1,6 +1,6 @@
 //! From a plan to a file, and the words of the file back to values.
 
-use transship_spec::{Location, MediaType, Platform};
+use transship_spec::{Dialect, Location, MediaType, Platform};
 
 use super::{Choices, SCHEMA, SavedDestination, SavedPlan, SavedRoot};
 use crate::endpoint::Place;
@@ -156,6 +156,7 @@ impl Choices {
         Self {
             platforms: platforms.iter().map(Platform::to_string).collect(),
             subset: subset.map(str::to_owned),
+            convert: options.convert.map(|dialect| dialect.name().to_owned()),
             referrers,
             digest_tags: options.digest_tags,
             nondistributable: options.nondistributable,
@@ -182,7 +183,13 @@ impl Choices {
                 Referrers::Types(types?)
             }
         };
+        let convert = match self.convert.as_deref() {
+            None => None,
+            Some(name) => {
+                Some(Dialect::named(name).ok_or_else(|| refuse("it converts to nothing that is known"))?)
+            }
+        };
         let (digest_tags, nondistributable) = (self.digest_tags, self.nondistributable);
-        Ok(Options { referrers, digest_tags, subset, nondistributable, ..Options::default() })
+        Ok(Options { referrers, digest_tags, subset, convert, nondistributable, ..Options::default() })
     }
 }

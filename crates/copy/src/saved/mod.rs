@@ -58,6 +58,9 @@ pub struct Choices {
     /// What becomes of an index of which not all is copied: `one`, `sparse` or `rewrite`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<String>,
+    /// Whose media types what was asked for is to have: `oci` or `docker`; those that it has if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convert: Option<String>,
     /// Which referrers came along: `all`, `none`, or artifact types with commas between them.
     pub referrers: String,
     /// Whether digest tags came along.
@@ -95,7 +98,7 @@ pub struct SavedRoot {
     /// Whether it was asked for by its digest, so that its names may move.
     #[serde(default, skip_serializing_if = "is_false")]
     pub by_digest: bool,
-    /// What its name stood for, where a part of that is copied.
+    /// What its name stood for, where a part of that is copied, or something that is made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named: Option<Digest>,
     /// What is copied.

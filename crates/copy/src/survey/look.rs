@@ -51,7 +51,7 @@ impl Survey {
                     let digests = (&root.there, root.descriptor.as_ref());
                     root.is_there = matches!(digests, (Some(one), Some(other)) if *one == other.digest);
                     if is_local && root.is_there {
-                        root.declare(declared.as_deref());
+                        root.declare(declared.as_deref(), &self.documents);
                     }
                 }
                 Err(error) => root.failure = Some(Arc::new(error)),

@@ -4,6 +4,8 @@
 //! destination has, resolve the roots, read the documents that it lacks, and look for what belongs to them (referrers
 //! and digest tags), which makes new roots.
 
+mod convert;
+mod documents;
 pub(crate) mod intent;
 mod look;
 mod related;
@@ -20,13 +22,14 @@ use crate::endpoint::{Ask, Endpoint, Listed, Place, QUESTIONS};
 use crate::graph::{Graph, NodeId};
 use crate::names::Name;
 use crate::plan::{Options, Referrers};
-use crate::report::{LeftOut, Part, Why};
+use crate::report::{Converted, LeftOut, Part, Why};
 use crate::select::Request;
 use crate::{Error, Result};
 
+use self::documents::Documents;
 use self::look::Found;
+use self::subset::Resolved;
 pub(crate) use self::subset::merged;
-use self::subset::{Chosen, Resolved, Room};
 pub(crate) use self::walk::read_from;
 
 /// Roots that are resolved before what was read of them is looked at.
@@ -57,8 +60,10 @@ pub(crate) struct Root {
     pub(crate) failure: Option<Arc<Error>>,
     /// What of an index is copied, if not all.
     pub(crate) part: Option<Part>,
-    /// The platforms to look at in an index, and its bytes, where they were read to find that out.
-    subset: Chosen,
+    /// What its documents were before they were converted, those of other documents' first.
+    pub(crate) converted: Vec<Converted>,
+    /// The platforms to look at in an index of which not all may be copied.
+    kept: Option<Arc<str>>,
 }
 
 impl Root {
@@ -88,13 +93,12 @@ pub(crate) struct Survey {
     pub(crate) spots: Vec<Spot>,
     pub(crate) roots: Vec<Root>,
     pub(crate) warnings: Vec<String>,
-    /// What refers to indexes of which one platform is copied.
-    pub(crate) behind: usize,
+    /// What is left out of roots on purpose, as far as the roots tell.
+    left_out: LeftOut,
+    documents: Documents,
     options: Options,
     /// Whether the roots are those that were given, so that nothing is looked for that belongs to them.
     is_fixed: bool,
-    /// What may still be kept of the bytes that are read to find out what roots are.
-    room: Room,
     /// Referrers and digest tags that are roots already.
     taken: HashSet<(usize, Digest)>,
     names: HashSet<(usize, Name)>,
@@ -143,10 +147,10 @@ impl Survey {
             spots: Vec::new(),
             roots: Vec::new(),
             warnings: Vec::new(),
-            behind: 0,
+            left_out: LeftOut::default(),
+            documents: Documents::default(),
             options: options.clone(),
             is_fixed: false,
-            room: Room::default(),
             taken: HashSet::new(),
             names: HashSet::new(),
         }
@@ -204,7 +208,8 @@ impl Survey {
             redeclares: false,
             failure: None,
             part: None,
-            subset: Chosen::default(),
+            converted: Vec::new(),
+            kept: None,
         });
     }
 
@@ -236,8 +241,9 @@ impl Survey {
             let batch = stream::iter(batch.iter().copied());
             let resolved: Vec<_> = batch.map(resolve).buffer_unordered(QUESTIONS).collect().await;
             for (id, result) in resolved {
-                if let Err(error) = result.and_then(|resolved| self.settle(id, resolved)) {
-                    self.roots[id].failure = Some(Arc::new(error));
+                match result {
+                    Ok(resolved) => self.settle(id, resolved),
+                    Err(error) => self.roots[id].failure = Some(Arc::new(error)),
                 }
             }
         }
@@ -245,8 +251,11 @@ impl Survey {
 
     async fn resolve_one(&self, root: &Root, is_named: bool) -> Result<Resolved> {
         let source = self.source(root.from);
+        let dialect = self.dialect_of(root);
         let is_free = root.listed.descriptor.is_some() || source.is_local();
-        let (named, document) = match is_free || is_named || !self.room.is_left() {
+        // What is converted is read in any case, to know what it becomes.
+        let is_enough = dialect.is_none() && (is_named || !self.documents.has_room());
+        let named = match is_free || is_enough {
             true => (source.resolve(&root.listed).await?, None),
             // It is going to be read anyway.
             false => {
@@ -254,35 +263,53 @@ impl Survey {
                 (named, Some(document))
             }
         };
-        let digest = named.digest.clone();
-        let mut resolved = self.part_of(source, (named, document), root.why == Why::Asked).await?;
-        resolved.named = Some(digest).filter(|digest| *digest != resolved.descriptor.digest);
-        match root.wanted.clone().filter(|wanted| *wanted != resolved.descriptor.digest) {
-            Some(wanted) => Err(Error::OtherDigest { wanted, found: resolved.descriptor.digest }),
-            None => Ok(resolved),
+        let digest = named.0.digest.clone();
+        let mut resolved = self.part_of(source, named, root.why == Why::Asked).await?;
+        if let Some(dialect) = dialect {
+            resolved = self.converted(root, resolved, dialect).await?;
         }
+        if let Some(wanted) = root.wanted.clone().filter(|wanted| *wanted != resolved.descriptor.digest) {
+            return Err(Error::OtherDigest { wanted, found: resolved.descriptor.digest });
+        }
+        resolved.named = Some(digest).filter(|digest| *digest != resolved.descriptor.digest);
+        if let Some(document) = resolved.document.take() {
+            match resolved.part.as_ref().is_some_and(|part| part.original.is_some()) {
+                true => self.documents.make(&document)?,
+                false => self.documents.keep(&document),
+            }
+        }
+        Ok(resolved)
     }
 
     /// Notes what a root is.
-    fn settle(&mut self, id: usize, resolved: Resolved) -> Result<()> {
-        let Resolved { descriptor, part, named, behind, chosen } = resolved;
-        if behind > 0 {
-            let called = &self.roots[id].listed.called;
-            self.warnings.push(format!("{behind} signatures and the like of the index {called} stay behind"));
-            self.behind += behind;
+    fn settle(&mut self, id: usize, resolved: Resolved) {
+        let Resolved { descriptor, part, named, converted, behind, mut doubts, kept, .. } = resolved;
+        let called = &self.roots[id].listed.called;
+        for (count, what) in [
+            (behind.of_index, "signatures and the like stay behind, of the index"),
+            (
+                behind.of_converted,
+                "signatures and the like stay behind, which do not fit the converted form of",
+            ),
+            (behind.annotations, "annotations are lost, for which Docker's media types have no place, of"),
+            (behind.alone, "manifests keep their media types, since Docker's cannot say them, in"),
+        ] {
+            if count > 0 {
+                self.warnings.push(format!("{count} {what} {called}"));
+            }
         }
-        let chosen = self.fit(chosen)?;
+        self.warnings.append(&mut doubts);
+        self.left_out.signatures += behind.of_index + behind.of_converted;
+        self.left_out.annotations += behind.annotations;
+        self.left_out.members += part.as_ref().map_or(0, |part| part.left_out);
         let root = &mut self.roots[id];
         (root.descriptor, root.listed.descriptor) = (Some(descriptor), None);
-        (root.part, root.named, root.subset) = (part, named, chosen);
-        Ok(())
+        (root.part, root.named, root.converted, root.kept) = (part, named, converted, kept);
     }
 
     /// What is left out on purpose, as far as roots tell.
     pub(crate) fn left_out(&self) -> LeftOut {
-        let parts = self.roots.iter().filter_map(|root| root.part.as_ref());
-        let members = parts.map(|part| part.left_out).sum();
-        LeftOut { signatures: self.behind, members, ..LeftOut::default() }
+        self.left_out
     }
 
     fn ask(&self, many: bool) -> Ask {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, stream};
 use transship_spec::{Descriptor, Digest, MediaType, referrers};
 
-use super::subset::Chosen;
 use super::{Root, Survey};
 use crate::Error;
 use crate::endpoint::{Listed, QUESTIONS, Related};
@@ -22,11 +21,14 @@ impl Survey {
             return;
         }
         let mut questions = Vec::new();
+        let documents = &self.documents;
         for (at, spot) in self.spots.iter_mut().enumerate() {
             let new = std::mem::replace(&mut spot.related, spot.graph.nodes.len())..spot.graph.nodes.len();
             let met = |id: &NodeId| {
                 let node = &spot.graph.nodes[*id];
-                node.is_document && matches!(node.state, State::Present | State::Missing)
+                let is_met = node.is_document && matches!(node.state, State::Present | State::Missing);
+                // Nothing speaks of what was made just now.
+                is_met && !documents.is_made(&node.descriptor.digest)
             };
             questions.extend(new.filter(met).map(|id| (at, id)));
         }
@@ -124,7 +126,8 @@ impl Survey {
             redeclares: false,
             failure,
             part: None,
-            subset: Chosen::default(),
+            converted: Vec::new(),
+            kept: None,
         }
     }
 }

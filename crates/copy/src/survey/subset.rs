@@ -6,23 +6,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use transship_layout::check::{KEPT_PLATFORMS, declared_holes};
 use transship_spec::annotations::DOCKER_REFERENCE_DIGEST;
 use transship_spec::{Descriptor, Digest, Document, MediaType, Platform, platform, splice};
 
+use super::documents::Documents;
 use super::{Root, Survey};
 use crate::endpoint::Endpoint;
 use crate::plan::Subset;
-use crate::report::Part;
+use crate::report::{Converted, Part};
 use crate::{Error, Result};
 
-/// Bytes that are kept of what was read to find out what roots are: indexes for their parts, others to spare a request.
-const ROOM: usize = 32 << 20;
-/// Bytes of it that are for indexes alone.
-const FOR_INDEXES: usize = 16 << 20;
 /// Platforms that are named where one is missing, at most.
 const NAMED: usize = 20;
 
@@ -31,51 +26,44 @@ const NAMED: usize = 20;
 pub(super) struct Resolved {
     pub(super) descriptor: Descriptor,
     pub(super) part: Option<Part>,
-    /// What it is a part of, where that is not copied itself.
+    /// What it is made of or a part of, where that is not copied itself.
     pub(super) named: Option<Digest>,
-    /// How much that belongs to the index does not come along.
-    pub(super) behind: usize,
-    pub(super) chosen: Chosen,
+    pub(super) converted: Vec<Converted>,
+    pub(super) behind: Behind,
+    /// Why more may stay behind than is known.
+    pub(super) doubts: Vec<String>,
+    /// The platforms whose images are copied, where an index stays as it is and not all of it may be copied.
+    pub(super) kept: Option<Arc<str>>,
+    /// The document, where it was read or made, and is not kept yet.
+    pub(super) document: Option<Document>,
+}
+
+/// How much does not come along.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// What belongs to an index of which only a part is copied.
+    pub(super) of_index: usize,
+    /// What belongs to documents that were converted.
+    pub(super) of_converted: usize,
+    /// Annotations that Docker's documents have no place for.
+    pub(super) annotations: usize,
+    /// Members of indexes that stay as they are, since Docker's media types cannot say them.
+    pub(super) alone: usize,
 }
 
 impl Resolved {
     fn whole(descriptor: Descriptor) -> Self {
-        Self { descriptor, part: None, named: None, behind: 0, chosen: Chosen::default() }
+        Self {
+            descriptor,
+            part: None,
+            named: None,
+            converted: Vec::new(),
+            behind: Behind::default(),
+            doubts: Vec::new(),
+            kept: None,
+            document: None,
+        }
     }
-}
-
-/// How many bytes may still be kept.
-#[derive(Debug)]
-pub(super) struct Room(AtomicUsize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(AtomicUsize::new(ROOM))
-    }
-}
-
-impl Room {
-    /// Whether there is any for what can be read again.
-    pub(super) fn is_left(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > FOR_INDEXES
-    }
-
-    /// Takes so many bytes, if they and `reserved` more are there.
-    fn take(&self, bytes: usize, reserved: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes).filter(|left| *left >= reserved);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-}
-
-/// How to read an index of which not all may be copied.
-#[derive(Debug, Default)]
-pub(super) struct Chosen {
-    /// The platforms whose images are copied, where the index stays as it is.
-    pub(super) kept: Option<Arc<str>>,
-    /// The index that was read.
-    pub(super) bytes: Option<Bytes>,
-    /// Whether it was made here, so that nobody else has it.
-    is_new: bool,
 }
 
 impl Survey {
@@ -83,20 +71,17 @@ impl Survey {
     pub(super) async fn part_of(
         &self,
         source: &Arc<dyn Endpoint>,
-        (mut named, document): (Descriptor, Option<Document>),
+        (mut named, read): (Descriptor, Option<Document>),
         is_asked: bool,
     ) -> Result<Resolved> {
         let declared = named.annotations.remove(KEPT_PLATFORMS);
         let subset = self.options.subset.as_ref().filter(|_| is_asked);
         if !named.media_type.is_index() || (subset.is_none() && declared.is_none()) {
-            let fits = |document: &Document| self.room.take(document.bytes().len(), FOR_INDEXES);
-            let bytes = document.filter(fits).map(|document| document.bytes().clone());
-            return Ok(Resolved { chosen: Chosen { bytes, ..Chosen::default() }, ..Resolved::whole(named) });
+            return Ok(Resolved { document: read, ..Resolved::whole(named) });
         }
-        let document = match document {
+        let document = match read {
             Some(document) => document,
-            None if source.is_local() => source.document(&named).await?,
-            None => source.listed_document(&named).await?,
+            None => read_named(source, &named).await?,
         };
         named.size = document.bytes().len() as u64;
         let members = document.as_index().map(|index| index.manifests.as_slice()).unwrap_or_default();
@@ -112,8 +97,10 @@ impl Survey {
                     platform::is_attestation(other) && of.is_some_and(|of| *of == member.digest.to_string())
                 };
                 let attestations = there.iter().filter(speaks_of_it).count();
-                let behind = self.related_to(source, document.digest()).await? + attestations;
-                Ok(Resolved { behind, ..Resolved::whole(member.clone()) })
+                let mut resolved = Resolved::whole(member.clone());
+                self.leave(source, document.digest(), &mut resolved).await?;
+                resolved.behind.of_index += attestations;
+                Ok(resolved)
             }
             Some(Subset::Sparse(wanted)) => {
                 let kept = platforms(&there, wanted, document.digest())?.join(",");
@@ -123,49 +110,47 @@ impl Survey {
                 let platforms = platforms(&there, wanted, document.digest())?;
                 let left_out = declared_holes(members, &platforms.join(","));
                 if left_out.is_empty() {
-                    return Ok(Resolved::whole(named));
+                    return Ok(Resolved { document: Some(document), ..Resolved::whole(named) });
                 }
-                let behind = self.related_to(source, document.digest()).await?;
                 let new = without(&document, members, &left_out)?;
                 let original = Some(document.digest().clone());
                 let part = Part { platforms, left_out: count(members, &left_out), original };
-                let chosen = Chosen { kept: None, bytes: Some(new.bytes().clone()), is_new: true };
                 let descriptor = Descriptor { annotations: named.annotations, ..new.descriptor() };
-                Ok(Resolved { descriptor, part: Some(part), named: None, behind, chosen })
+                let mut resolved =
+                    Resolved { part: Some(part), document: Some(new), ..Resolved::whole(descriptor) };
+                self.leave(source, document.digest(), &mut resolved).await?;
+                Ok(resolved)
             }
         }
     }
 
-    /// How much refers to an index.
-    async fn related_to(&self, source: &Arc<dyn Endpoint>, index: &Digest) -> Result<usize> {
-        let related = source.related(index, self.ask(false)).await?;
-        Ok(related.referrers.len() + related.digest_tags.len())
+    /// Counts what refers to an index that does not come along.
+    async fn leave(&self, source: &Arc<dyn Endpoint>, index: &Digest, resolved: &mut Resolved) -> Result<()> {
+        let mut related = source.related(index, self.ask(false)).await?;
+        resolved.behind.of_index += related.referrers.len() + related.digest_tags.len();
+        resolved.doubts.append(&mut related.doubts);
+        Ok(())
     }
+}
 
-    /// Keeps the bytes of an index while there is room. One that can be read again need not be kept.
-    pub(super) fn fit(&self, chosen: Chosen) -> Result<Chosen> {
-        let is_part = chosen.kept.is_some() || chosen.is_new;
-        let size = chosen.bytes.as_ref().filter(|_| is_part).map_or(0, Bytes::len);
-        match self.room.take(size, 0) {
-            true => Ok(chosen),
-            false if chosen.is_new => {
-                let what = "the size in bytes of all indexes that are made in one copy";
-                Err(Error::Limit { what, limit: ROOM as u64 })
-            }
-            false => Ok(Chosen { bytes: None, ..chosen }),
-        }
+/// The document of something that was found by a name. What a registry says of its size may be wrong.
+pub(super) async fn read_named(source: &Arc<dyn Endpoint>, named: &Descriptor) -> Result<Document> {
+    match source.is_local() {
+        true => source.document(named).await,
+        false => source.listed_document(named).await,
     }
 }
 
 impl Root {
     /// The entry that names the same index has what was there before and what comes now; one that has all says nothing.
-    pub(super) fn declare(&mut self, there: Option<&str>) {
+    pub(super) fn declare(&mut self, there: Option<&str>, documents: &Documents) {
         let Some(descriptor) = &mut self.descriptor else { return };
         let ours = descriptor.annotations.remove(KEPT_PLATFORMS);
         let both = merged(there, ours.as_deref());
-        let has_holes = |kept: &String| match &self.subset.bytes {
+        let read = self.kept.as_ref().and_then(|_| documents.bytes(descriptor));
+        let has_holes = |kept: &String| match &read {
             Some(bytes) => {
-                let document = Document::parse(bytes.clone(), Some(&descriptor.media_type));
+                let document = Document::of_verified(bytes.clone(), descriptor);
                 let index = document.as_ref().ok().and_then(Document::as_index);
                 index.is_none_or(|index| !declared_holes(&index.manifests, kept).is_empty())
             }
@@ -191,8 +176,8 @@ pub(crate) fn merged(one: Option<&str>, other: Option<&str>) -> Option<String> {
 fn sparse(named: Descriptor, document: &Document, kept: &str) -> Resolved {
     let members = document.as_index().map(|index| index.manifests.as_slice()).unwrap_or_default();
     let left_out = count(members, &declared_holes(members, kept));
-    let chosen = Chosen { kept: Some(kept.into()), bytes: Some(document.bytes().clone()), is_new: false };
-    let mut resolved = Resolved { chosen, ..Resolved::whole(named) };
+    let mut resolved =
+        Resolved { kept: Some(kept.into()), document: Some(document.clone()), ..Resolved::whole(named) };
     if left_out > 0 {
         let platforms = kept.split(',').map(str::to_owned).collect();
         resolved.descriptor.annotations.insert(KEPT_PLATFORMS.to_owned(), kept.to_owned());

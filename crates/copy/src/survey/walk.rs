@@ -42,12 +42,13 @@ impl Survey {
                 self.roots[id].failure = Some(Arc::new(graph::too_many()));
                 continue;
             };
-            let chosen = std::mem::take(&mut self.roots[id].subset);
+            let kept = self.roots[id].kept.take();
             if is_new {
                 graph.nodes[node].is_listed = is_told;
-                (graph.nodes[node].kept, graph.nodes[node].bytes) = (chosen.kept, chosen.bytes);
+                graph.nodes[node].kept = kept;
+                graph.nodes[node].bytes = self.documents.bytes(&descriptor);
                 level.push((spot, node));
-            } else if chosen.kept.is_none() {
+            } else if kept.is_none() {
                 // One root wants all of it.
                 graph.nodes[node].kept = None;
             }
@@ -221,6 +222,7 @@ impl Survey {
                 if only_documents && !child.media_type.is_document() && !may_lack {
                     continue;
                 }
+                let known = child.media_type.is_document().then(|| self.documents.bytes(child)).flatten();
                 let Some((child, is_new)) = graph.enter(child, from, root) else {
                     graph.nodes[id].state = State::Broken(Arc::new(graph::too_many()));
                     break;
@@ -228,6 +230,7 @@ impl Survey {
                 if is_new {
                     graph.nodes[child].is_own =
                         is_missing && is_own(&document, &graph.nodes[child].descriptor);
+                    graph.nodes[child].bytes = known;
                     // Indexes within this one keep the same platforms.
                     let is_index = graph.nodes[child].descriptor.media_type.is_index();
                     graph.nodes[child].kept = kept.clone().filter(|_| is_index);

@@ -4,6 +4,7 @@
 
 mod archives;
 mod choosing;
+mod converting;
 mod faults;
 mod floors;
 mod killed;

@@ -329,3 +329,26 @@ async fn a_plan_that_does_not_hold_together_is_refused() {
     let none = Ends { sources: Vec::new(), destinations: Vec::new() };
     refused(&saved, &none).await;
 }
+
+#[tokio::test]
+async fn a_saved_plan_converts_what_it_converted_when_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = DockerRegistry::start().await;
+    let (client, _) = client();
+    let (from, root) = signed(&folder.path().join("from"));
+    let there = support::destination(&registry, &client, "team/app");
+    assert_done(&copy(&[all(endpoint::layout(from))], &there).await);
+    let source = || support::endpoint(&registry, &client, "team/app");
+    let to = layout(&folder.path().join("to"));
+    let options = Options { convert: Some(transship_spec::Dialect::Docker), ..Options::default() };
+    for reference in ["v1".to_owned(), root.digest.to_string()] {
+        let plan = planned(&[one(source(), &reference)], &into_layout(&to, "new"), &options).await;
+        let saved = read_again(&plan);
+        assert_eq!((saved.choices.convert.as_deref(), saved.roots.len()), (Some("docker"), 1));
+        assert_eq!(saved.roots[0].named.as_ref(), Some(&root.digest));
+        let report = carried_out(&saved, &ends(source(), endpoint::layout(to.clone()))).await;
+        assert_done(&report);
+        assert_eq!(report.roots[0].converted[0].to, saved.roots[0].digest);
+        assert_eq!(to.resolve(Some("new")).unwrap().descriptor.digest, saved.roots[0].digest);
+    }
+}
