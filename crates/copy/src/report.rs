@@ -106,6 +106,7 @@ impl LeftOut {
     pub(crate) fn join(&mut self, other: &Self) {
         self.nondistributable.join(other.nondistributable);
         self.signatures += other.signatures;
+        self.annotations += other.annotations;
         self.members += other.members;
     }
 }

@@ -199,6 +199,7 @@ impl RootReport {
             status: crate::Status::Failed,
             failure: Some(crate::Failure::of(&Arc::new(error))),
             part: None,
+            converted: Vec::new(),
             descriptor: None,
         }
     }
@@ -266,6 +267,7 @@ impl PlannedRoot {
             replaces: None,
             failure: root.failure.clone(),
             part: None,
+            converted: Vec::new(),
         }
     }
 }
