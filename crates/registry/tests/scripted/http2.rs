@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use transship_registry::{Client, Error, HostSettings, Repository};
 use transship_spec::Descriptor;
 
-use crate::support::{Reply, Server, content, layer, quick};
+use crate::support::{Reply, Server, content, layer, patient};
 use crate::tls::configure;
 
 /// What is done with a request.
@@ -78,8 +78,8 @@ impl Http2 {
     }
 
     fn repository(&self) -> Repository {
-        let mut settings = quick();
-        settings.timeouts.connect = std::time::Duration::from_secs(5);
+        let mut settings = patient();
+        settings.timeouts.idle = std::time::Duration::from_secs(10);
         let host = HostSettings {
             plain_http: Some(false),
             ca_files: vec![self.authority.clone()],
@@ -283,7 +283,7 @@ async fn where_http_1_is_spoken_connections_are_used_again() {
     let all = content(300_000);
     let body = all.clone();
     let server = Server::start(move |_| Reply::new(200).body(&body)).await;
-    let (repository, blob) = (server.repository(), layer(&all));
+    let (repository, blob) = (server.repository_with(patient()), layer(&all));
     for _ in 0..5 {
         let got = join_all((0..6).map(|_| get(&repository, &blob))).await;
         assert!(got.into_iter().all(|got| got.unwrap() == all));

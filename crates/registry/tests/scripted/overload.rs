@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use transship_registry::{Client, Events, Repository, Settings};
 use transship_spec::Descriptor;
 
-use crate::support::{Reply, Server, Stream, content, layer, quick, read_head};
+use crate::support::{Reply, Server, Stream, content, layer, patient, read_head};
 
 /// What a server with a firm limit saw.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ async fn get(repository: &Repository, blob: &Descriptor) {
 async fn dist_101_a_host_with_a_firm_limit_is_settled_with_and_everything_succeeds() {
     let content = content(100);
     let (address, load) = firm(2, content.clone()).await;
-    let mut settings = Settings { concurrency: 16, ..quick() };
+    let mut settings = Settings { concurrency: 16, ..patient() };
     settings.retry.tries = 64;
     let repository = Client::new(settings).unwrap().repository(&address, "a").unwrap();
     let blob = layer(&content);
@@ -96,7 +96,7 @@ async fn told_by(headers: &'static [(&'static str, &'static str)]) -> (Vec<Strin
     })
     .await;
     let told = Arc::new(Told::default());
-    let settings = Settings { events: Arc::<Told>::clone(&told), ..quick() };
+    let settings = Settings { events: Arc::<Told>::clone(&told), ..patient() };
     let repository = server.repository_with(settings);
     let start = Instant::now();
     for _ in 0..3 {

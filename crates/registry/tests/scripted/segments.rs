@@ -6,7 +6,7 @@ use futures_util::stream::StreamExt as _;
 use futures_util::{TryStreamExt as _, future};
 use transship_registry::{Client, Segments, Settings};
 
-use crate::support::{Reply, Request, Server, content, layer, quick};
+use crate::support::{Reply, Request, Server, content, layer, patient};
 
 const SIZE: usize = 1 << 20;
 
@@ -20,7 +20,7 @@ fn eager() -> Settings {
         slower_than: u64::MAX,
         latency: Duration::ZERO,
     };
-    Settings { segments, ..quick() }
+    Settings { segments, ..patient() }
 }
 
 /// The start of the range that is asked for, and the end behind its last byte, where it has one.
@@ -162,24 +162,19 @@ async fn a_server_that_does_not_offer_ranges_is_not_asked_for_them() {
 }
 
 #[tokio::test]
-async fn what_is_near_or_quick_or_small_or_slow_by_our_own_will_is_fetched_by_one_request() {
+async fn what_is_near_or_quick_or_small_is_fetched_by_one_request() {
     let all = content(SIZE / 2);
-    let change: [fn(&mut Settings); 5] = [
+    let change: [fn(&mut Settings); 4] = [
         |settings| settings.segments.latency = Duration::from_secs(5),
         |settings| settings.segments.slower_than = 1,
         |settings| settings.segments.least = SIZE as u64,
         |settings| settings.segments.most = 0,
-        |settings| {
-            settings.rate = std::num::NonZeroU64::new(4 << 20);
-            settings.segments.probe = Duration::from_millis(100);
-        },
     ];
     future::join_all(change.map(async |change| {
         let body = all.clone();
         let mut settings = eager();
         change(&mut settings);
-        let pace = if settings.rate.is_some() { SIZE } else { 8 << 10 };
-        let reply = move |request: &Request| give(&body, request).pace(pace, Duration::from_millis(1));
+        let reply = move |request: &Request| give(&body, request);
         let server = Server::start(reply).await;
         let got = server.repository_with(settings).blob_get(&layer(&all)).try_collect::<Vec<_>>().await;
         assert!(got.unwrap().concat() == all);

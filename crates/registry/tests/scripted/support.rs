@@ -338,6 +338,11 @@ pub(crate) fn quick() -> Settings {
     }
 }
 
+/// The same for tests in which nothing stands still: a machine with much to do must not look like a dead server.
+pub(crate) fn patient() -> Settings {
+    Settings { timeouts: Timeouts::default(), ..quick() }
+}
+
 /// Content of so many bytes, none like its neighbour.
 pub(crate) fn content(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| (at * 31 + at / 251) as u8).collect()
