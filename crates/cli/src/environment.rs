@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use transship_registry::{CredentialFile, Proxy, Secret};
 
+use crate::routes;
+
 /// What the environment holds that concerns us. Reading it opens no file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
@@ -17,6 +19,8 @@ pub(crate) struct Environment {
     registry_auth_file: Option<PathBuf>,
     /// `DOCKER_AUTH_CONFIG`: the text of a `config.json`.
     docker_auth_config: Option<Secret>,
+    /// `CONTAINERS_REGISTRIES_CONF`: the file of registries of podman and skopeo.
+    registries_conf: Option<PathBuf>,
     xdg_runtime_dir: Option<PathBuf>,
     xdg_config_home: Option<PathBuf>,
     /// `PATH`, in which credential helpers are looked for.
@@ -56,6 +60,7 @@ impl Environment {
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
             docker_auth_config: text("DOCKER_AUTH_CONFIG").map(Secret::new),
+            registries_conf: path("CONTAINERS_REGISTRIES_CONF"),
             xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             path: set("PATH").map(|value| std::env::split_paths(&value).collect()).unwrap_or_default(),
@@ -110,6 +115,26 @@ impl Environment {
         }
         let file = self.docker_file()?;
         Some((file.clone(), CredentialFile::Docker(file)))
+    }
+
+    /// The user's folder of podman's and skopeo's settings.
+    fn containers(&self) -> Option<PathBuf> {
+        let config = self.xdg_config_home.clone().or_else(|| Some(self.home.as_ref()?.join(".config")))?;
+        Some(config.join("containers"))
+    }
+
+    /// The files that say where namespaces are read from.
+    pub(crate) fn registries_files(&self) -> Vec<PathBuf> {
+        let (named, user) = (self.registries_conf.as_deref(), self.containers());
+        routes::files(named, user.as_deref(), Path::new("/etc/containers"))
+    }
+
+    /// The folders that have one folder of certificates for each registry (DIST-127).
+    pub(crate) fn certificate_folders(&self) -> Vec<PathBuf> {
+        let user = self.containers().map(|folder| folder.join("certs.d"));
+        user.into_iter()
+            .chain(["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from))
+            .collect()
     }
 
     /// The proxy to send requests through: that for plain HTTP if all that is spoken is plain.

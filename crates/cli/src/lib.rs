@@ -19,6 +19,7 @@
 //! ```
 
 mod args;
+mod certificates;
 mod commands;
 mod content;
 mod context;
@@ -32,6 +33,7 @@ mod origin;
 mod output;
 mod place;
 mod progress;
+mod routes;
 mod run;
 mod show;
 

@@ -1,19 +1,21 @@
 //! Registries, reached only when a command names one: settings from flags and environment, and the runtime they need.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
-use transship_registry::{Client, Credential, HostSettings, Repository, Settings};
+use transship_registry::{Client, Credential, HostSettings, Repository, Route, Settings};
 use transship_spec::{Kind, Reference, is_registry, quote};
 
 use crate::args::{ForHost, NetworkFlags};
+use crate::certificates;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::interrupt::Interrupts;
 use crate::progress::Progress;
+use crate::routes;
 
 /// A runtime, and the client that lives on it.
 #[derive(Debug)]
@@ -179,9 +181,11 @@ fn settings(context: &Context, flags: &NetworkFlags, registries: &[&str]) -> Res
     let mut registries = registries.to_vec();
     registries.sort_unstable();
     registries.dedup();
+    let routes = routes::read(&context.environment.registries_files(), &flags.mirror)?;
     let mut settings = Settings {
         environment: context.environment.credentials(flags.authfile.as_deref()),
-        hosts: hosts(flags, &registries)?,
+        hosts: with_certificates(context, hosts(flags, &registries)?, &registries, &routes)?,
+        routes,
         rate: flags.limit_rate,
         events: Arc::new(context.progress.clone()),
         ..Settings::default()
@@ -193,6 +197,32 @@ fn settings(context: &Context, flags: &NetworkFlags, registries: &[&str]) -> Res
     };
     settings.proxy = context.environment.proxy(!registries.is_empty() && registries.iter().all(plain));
     Ok(settings)
+}
+
+/// Adds what the folders of certificates say of these registries, and of all that may stand for them.
+fn with_certificates(
+    context: &Context,
+    mut hosts: BTreeMap<String, HostSettings>,
+    registries: &[&str],
+    routes: &[Route],
+) -> Result<BTreeMap<String, HostSettings>, Failure> {
+    let folders = context.environment.certificate_folders();
+    let others = routes.iter().flat_map(|route| {
+        let mirrors = route.mirrors.iter().map(|mirror| mirror.location.as_str());
+        mirrors.chain(route.location.as_deref())
+    });
+    let host = |place: &str| place.split('/').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<_> = registries.iter().copied().chain(others).map(host).collect();
+    for name in names.into_iter().filter(|name| is_registry(name)) {
+        let bare = name.rsplit_once(':').map_or(&*name, |(bare, _)| bare);
+        let have = hosts.get(&name).or_else(|| hosts.get(bare)).cloned().unwrap_or_default();
+        let mut more = have.clone();
+        certificates::add(&folders, &name, &mut more)?;
+        if more != have {
+            hosts.insert(name, more);
+        }
+    }
+    Ok(hosts)
 }
 
 /// The flags that hold for one registry. Those without a host are for the registry of the command, which must be one then.

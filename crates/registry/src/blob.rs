@@ -5,6 +5,7 @@
 //! What was given before an error must not be trusted. A large blob that comes slowly is fetched by several requests at
 //! once; see `ahead`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,17 @@ impl Repository {
     /// # Errors
     /// Only when the registry cannot be asked.
     pub async fn blob_head(&self, digest: &Digest) -> Result<Option<BlobHead>, Error> {
+        for source in self.mirrors(true) {
+            match source.repository().blob_head_here(digest).await {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => source.failed(&error),
+            }
+        }
+        self.location().blob_head_here(digest).await
+    }
+
+    async fn blob_head_here(&self, digest: &Digest) -> Result<Option<BlobHead>, Error> {
         let purpose = self.pull();
         let call = Call::new(Method::HEAD, self.url(&format!("blobs/{digest}"))?, &purpose);
         match self.host.call(&call).await {
@@ -67,10 +79,14 @@ impl Repository {
     /// As [`Repository::blob_get`].
     #[must_use]
     pub fn blob_resume(&self, blob: &Descriptor, verifier: Verifier) -> BlobStream {
+        let mirrors = self.mirrors(true).map(|source| source.repository().clone());
+        let mut places: VecDeque<_> = mirrors.chain([self.location().clone()]).collect();
+        let repository = places.pop_front().unwrap_or_else(|| self.clone());
         let download = Download {
-            purpose: self.pull(),
+            purpose: repository.pull(),
             backoff: Backoff::new(&self.host.shared.settings.retry),
-            repository: self.clone(),
+            repository,
+            places,
             blob: blob.clone(),
             verifier: Some(verifier),
             body: None,
@@ -140,6 +156,8 @@ impl BlobSource for RemoteBlob {
 /// A download under way.
 struct Download {
     repository: Repository,
+    /// Where else the blob may be, if not there.
+    places: VecDeque<Repository>,
     purpose: Purpose,
     blob: Descriptor,
     backoff: Backoff,
@@ -175,10 +193,23 @@ impl Download {
                 Ok(Step::End) => return self.finish(),
                 Err(error) => {
                     (self.body, self.ahead) = (None, None);
-                    self.repository.host.again(&mut self.backoff, error).await?;
+                    if let Err(error) = self.repository.host.again(&mut self.backoff, error).await {
+                        self.go_elsewhere(error)?;
+                    }
                 }
             }
         }
+    }
+
+    /// Goes on at the next place from the last byte that was given, if there is another.
+    fn go_elsewhere(&mut self, error: Error) -> Result<(), Error> {
+        let Some(next) = self.places.pop_front() else { return Err(error) };
+        if !matches!(error, Error::NotFound(_)) {
+            self.repository.warn(&format!("the mirror is passed over for {}: {error}", self.blob.digest));
+        }
+        (self.purpose, self.repository, self.plain) = (next.pull(), next, false);
+        (self.rereads, self.backoff) = (0, Backoff::new(&self.repository.host.shared.settings.retry));
+        Ok(())
     }
 
     async fn step(&mut self) -> Result<Step, Error> {

@@ -47,7 +47,8 @@ pub(crate) struct Shared {
     pub(crate) rate: Arc<Rate>,
     /// Connections by TLS settings: hosts of the same settings share a pool.
     pools: Mutex<Vec<(HostSettings, reqwest::Client)>>,
-    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    /// By name, and by whether the certificate goes unchecked.
+    hosts: Mutex<HashMap<(String, bool), Arc<Host>>>,
 }
 
 /// One registry.
@@ -90,10 +91,11 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Settings`] when `registry` is not a host with an optional port, when `name` is not the name of a
-    /// repository (DIST-01), or when the registry's certificates cannot be read.
+    /// repository (DIST-01), or when the registry's certificates cannot be read; [`Error::Blocked`] when the settings
+    /// forbid it.
     pub fn repository(&self, registry: &str, name: &str) -> Result<Repository, Error> {
         host::check_repository(name)?;
-        Ok(Repository::new(self.host(registry)?, name))
+        self.routed(registry, name)
     }
 
     /// Asks whether `registry` is one, and whether it takes our credentials (DIST-10).
@@ -104,12 +106,23 @@ impl Client {
         self.host(registry)?.ping().await
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
     pub(crate) fn host(&self, name: &str) -> Result<Arc<Host>, Error> {
+        self.host_with(name, false)
+    }
+
+    /// A host whose certificate goes unchecked, or is checked as its settings say.
+    pub(crate) fn host_with(&self, name: &str, insecure: bool) -> Result<Arc<Host>, Error> {
+        let key = (name.to_owned(), insecure);
         let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = hosts.get(name) {
+        if let Some(host) = hosts.get(&key) {
             return Ok(Arc::clone(host));
         }
-        let settings = self.shared.settings.host(name);
+        let mut settings = self.shared.settings.host(name);
+        settings.insecure |= insecure;
         let host = Arc::new(Host {
             name: name.into(),
             base: host::base_url(name, settings.plain_http)?,
@@ -121,7 +134,7 @@ impl Client {
             settings,
         });
         self.shared.pool(&host.settings)?;
-        hosts.insert(name.to_owned(), Arc::clone(&host));
+        hosts.insert(key, Arc::clone(&host));
         Ok(host)
     }
 }

@@ -92,6 +92,14 @@ pub enum Error {
         /// What it asks for: `Basic`, or the challenges that are not understood.
         wanted: String,
     },
+    /// The settings forbid to use the repository.
+    #[error("{name} is blocked by {by}")]
+    Blocked {
+        /// Registry and repository.
+        name: String,
+        /// Who says so.
+        by: String,
+    },
     /// The registry understood the request and will not carry it out (other 4xx).
     #[error("refused: {0}")]
     Refused(Box<Exchange>),
@@ -206,6 +214,7 @@ impl Error {
             Self::Content { source, .. } => source.kind(),
             Self::Limit { .. } => Kind::Limit,
             Self::Settings(_) => Kind::Usage,
+            Self::Blocked { .. } => Kind::Policy,
             Self::Source(source) => source.downcast_ref::<Self>().map_or(Kind::Storage, Self::kind),
         }
     }

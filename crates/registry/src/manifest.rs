@@ -27,6 +27,12 @@ pub enum TagOrDigest {
     Digest(Digest),
 }
 
+impl TagOrDigest {
+    pub(crate) fn is_digest(&self) -> bool {
+        matches!(self, Self::Digest(_))
+    }
+}
+
 impl fmt::Display for TagOrDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -86,6 +92,20 @@ impl Repository {
     /// # Errors
     /// As [`Repository::manifest_get`], save that an absent manifest is none.
     pub async fn manifest_head(&self, which: &TagOrDigest) -> Result<Option<Descriptor>, Error> {
+        for source in self.mirrors(which.is_digest()) {
+            match source.repository().head(which).await {
+                Ok(None) => {}
+                Ok(found) => {
+                    source.helped();
+                    return Ok(found);
+                }
+                Err(error) => source.failed(&error),
+            }
+        }
+        self.location().head(which).await
+    }
+
+    async fn head(&self, which: &TagOrDigest) -> Result<Option<Descriptor>, Error> {
         let purpose = self.pull();
         let call = accepting(Call::new(Method::HEAD, self.manifest_url(which)?, &purpose));
         match self.host.call(&call).await {
@@ -98,7 +118,7 @@ impl Repository {
             Err(Error::NotFound(_) | Error::Refused(_) | Error::Denied(_)) => {}
             Err(error) => return Err(error),
         }
-        match self.manifest_get(which).await {
+        match self.get_here(which, None).await {
             Ok(manifest) => Ok(Some(manifest.descriptor())),
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -130,6 +150,19 @@ impl Repository {
     }
 
     async fn get(&self, which: &TagOrDigest, expected: Option<&Descriptor>) -> Result<Manifest, Error> {
+        for source in self.mirrors(which.is_digest()) {
+            match source.repository().get_here(which, expected).await {
+                Ok(manifest) => {
+                    source.helped();
+                    return Ok(manifest);
+                }
+                Err(error) => source.failed(&error),
+            }
+        }
+        self.location().get_here(which, expected).await
+    }
+
+    async fn get_here(&self, which: &TagOrDigest, expected: Option<&Descriptor>) -> Result<Manifest, Error> {
         match self.get_once(which, expected).await {
             // Another connection may bring it whole (row 29).
             Err(Error::Content { .. }) => self.get_once(which, expected).await,

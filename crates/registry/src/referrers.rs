@@ -53,14 +53,52 @@ impl Repository {
         subject: &Digest,
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>, Error> {
-        let mut found = match self.referrers_by_registry(subject, artifact_type).await? {
-            Some(found) => found,
-            None => self.referrers_by_tag(subject).await?,
-        };
+        let mut found = self.referrers_anywhere(subject, artifact_type).await?;
         if let Some(wanted) = artifact_type {
             found.retain(|descriptor| descriptor.artifact_type.as_ref() == Some(wanted));
         }
         Ok(found)
+    }
+
+    /// The list of the first mirror that knows any, else that of the location: a mirror may hold an image without what
+    /// refers to it.
+    async fn referrers_anywhere(
+        &self,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>, Error> {
+        let mut answered = false;
+        for source in self.mirrors(true) {
+            match source.repository().referrers_here(subject, artifact_type).await {
+                Ok(found) if found.is_empty() => answered = true,
+                Ok(found) => return Ok(found),
+                Err(error) => source.failed(&error),
+            }
+        }
+        let reading = self.reading.as_ref().filter(|_| answered);
+        if reading.is_some_and(|reading| reading.is_lost()) {
+            return Ok(Vec::new());
+        }
+        match (self.location().referrers_here(subject, artifact_type).await, reading) {
+            (Err(error), Some(reading)) if error.is_transient() => {
+                if reading.lost() {
+                    self.warn(&format!("only mirrors are asked for signatures and other referrers: {error}"));
+                }
+                Ok(Vec::new())
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn referrers_here(
+        &self,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> Result<Vec<Descriptor>, Error> {
+        match self.referrers_by_registry(subject, artifact_type).await? {
+            Some(found) => Ok(found),
+            None => self.referrers_by_tag(subject).await,
+        }
     }
 
     /// Whether the registry lists referrers by itself, as far as earlier questions have told: where it does not, one

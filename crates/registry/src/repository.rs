@@ -10,6 +10,7 @@ use crate::auth::scope::Scopes;
 use crate::client::Host;
 use crate::error::Error;
 use crate::manifest::TagOrDigest;
+use crate::mirror::{Reading, Source};
 use crate::request::Call;
 use transship_spec::Digest;
 
@@ -28,11 +29,28 @@ pub struct Repository {
     pub(crate) name: Arc<str>,
     /// Whether tokens are asked for that allow pushing, whatever they are for.
     writing: bool,
+    /// Where it is read from.
+    pub(crate) reading: Option<Arc<Reading>>,
 }
 
 impl Repository {
     pub(crate) fn new(host: Arc<Host>, name: &str) -> Self {
-        Self { host, name: name.into(), writing: false }
+        Self { host, name: name.into(), writing: false, reading: None }
+    }
+
+    /// The same repository, read from elsewhere.
+    pub(crate) fn reading(self, reading: Reading) -> Self {
+        Self { reading: Some(Arc::new(reading)), ..self }
+    }
+
+    /// The mirrors to ask first, by digest or by tag.
+    pub(crate) fn mirrors(&self, by_digest: bool) -> impl Iterator<Item = &Source> {
+        self.reading.iter().flat_map(move |reading| reading.mirrors(by_digest))
+    }
+
+    /// What is asked when no mirror has it.
+    pub(crate) fn location(&self) -> &Self {
+        self.reading.as_ref().and_then(|reading| reading.location()).unwrap_or(self)
     }
 
     /// The registry as the user names it.
@@ -54,10 +72,10 @@ impl Repository {
     }
 
     /// The same repository as the destination of an upload: whatever is asked of it, its token is one that allows pushing,
-    /// so that one token is enough (DIST-108).
+    /// so that one token is enough (DIST-108), and no mirror answers for it.
     #[must_use]
     pub fn for_writing(&self) -> Self {
-        Self { writing: true, ..self.clone() }
+        Self { writing: true, reading: None, ..self.clone() }
     }
 
     /// Deletes a tag, and the tag only (DIST-95).

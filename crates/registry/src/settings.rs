@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::auth::Credential;
 use crate::events::{Events, Quiet};
+use crate::mirror::Route;
 use crate::redact::Secret;
 
 /// What a [`Client`](crate::Client) is made from.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub ca_files: Vec<PathBuf>,
     /// What holds for one registry, by `host` or `host:port` as the user names it.
     pub hosts: BTreeMap<String, HostSettings>,
+    /// Where namespaces are read from, other than the registry that is named.
+    pub routes: Vec<Route>,
     /// A proxy to send requests through.
     pub proxy: Option<Proxy>,
     /// Who is told what goes on.
@@ -59,6 +62,7 @@ impl Default for Settings {
             upload: Upload::default(),
             ca_files: Vec::new(),
             hosts: BTreeMap::new(),
+            routes: Vec::new(),
             proxy: None,
             events: Arc::new(Quiet),
         }

@@ -48,8 +48,8 @@ impl Repository {
     /// As [`Repository::tags`], from the stream.
     #[must_use]
     pub fn tag_pages(&self) -> BoxStream<'static, Result<Vec<Tag>, Error>> {
-        let repository = self.clone();
-        let first = self.url(&format!("tags/list?n={PAGE}"));
+        let repository = self.location().clone();
+        let first = repository.url(&format!("tags/list?n={PAGE}"));
         let pages = stream::once(std::future::ready(first)).map_ok(move |first| {
             let state = (repository.clone(), Pages::new(first));
             stream::try_unfold(state, |(repository, mut pages)| async move {

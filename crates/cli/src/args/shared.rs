@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::values::{ForHost, at_least_one, rate, size};
+use super::values::{ForHost, at_least_one, mirror, rate, size};
 
 /// How much is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -100,6 +100,9 @@ pub(crate) struct NetworkFlags {
     /// Speak plain HTTP; localhost and loopback addresses do so unasked
     #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(crate) plain_http: Vec<String>,
+    /// Look in HOST[/PATH] first for what is below PREFIX (as in docker.io/library); what it gives must have the right digest
+    #[arg(long, value_name = "PREFIX=HOST[/PATH]", value_parser = mirror)]
+    pub(crate) mirror: Vec<(String, String)>,
     /// Send a request again up to N times, if that may help
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub(crate) retries: u32,

@@ -40,6 +40,19 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `PREFIX=HOST[/PATH]`: a mirror of all that is below the prefix.
+pub(crate) fn mirror(text: &str) -> Result<(String, String), String> {
+    let (prefix, location) = pair(text)?;
+    let host = |place: &str| place.split('/').next().unwrap_or_default().to_owned();
+    let prefix_host = host(&prefix);
+    for host in [prefix_host.strip_prefix("*.").unwrap_or(&prefix_host), &*host(&location)] {
+        if !transship_spec::is_registry(host) {
+            return Err(format!("{} is not the name of a registry", transship_spec::quote(host)));
+        }
+    }
+    Ok((prefix, location))
+}
+
 /// A number of things of which there must be one at least.
 pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
@@ -121,6 +134,20 @@ mod tests {
         }
         for bad in ["0", "0MiB/s", "/s", "10MiB/m", "10 MiB/s", "unlimited"] {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_has_a_registry_on_both_sides() {
+        for text in
+            ["docker.io=m.example", "docker.io/library=m.example:5000/hub", "*.example.com=localhost:1/x"]
+        {
+            assert_eq!(mirror(text).map(|(a, b)| format!("{a}={b}")).as_deref(), Ok(text));
+        }
+        for bad in
+            ["docker.io", "=m.example", "docker.io=", "no host/app=m.example", "docker.io=https://m.example"]
+        {
+            assert!(mirror(bad).is_err(), "{bad}");
         }
     }
 

@@ -19,6 +19,7 @@ mod layers;
 mod layouts;
 mod linked;
 mod login;
+mod mirrors;
 mod offline;
 mod pack;
 mod peers;

@@ -7,6 +7,7 @@ mod download;
 mod http2;
 mod listing;
 mod manifest;
+mod mirrors;
 mod overload;
 mod rate;
 mod redirect;
