@@ -252,7 +252,11 @@ fn hosts(flags: &NetworkFlags, registries: &[&str]) -> Result<BTreeMap<String, H
     for ForHost { host, value } in &flags.ca_file {
         // An authority that is trusted does no harm to a registry that it did not certify.
         let trusting = match host {
-            Some(host) => vec![host.clone()],
+            Some(host) => {
+                // Whoever names a registry's authority means TLS, on this machine's own addresses, too.
+                hosts.entry(host.clone()).or_default().plain_http.get_or_insert(false);
+                vec![host.clone()]
+            }
             None => registries.iter().map(|name| (*name).to_owned()).collect(),
         };
         for host in trusting {
@@ -305,6 +309,16 @@ mod tests {
         assert_eq!(hosts(&plain, &["a.example", "b.example"]).unwrap()["b.example"].plain_http, Some(true));
         let wrong = flags(|flags| flags.plain_http.push("http://b".into()));
         assert_eq!(hosts(&wrong, &["b"]).unwrap_err().code(), 2);
+    }
+
+    #[test]
+    fn a_registry_whose_authority_is_named_speaks_tls_on_a_loopback_address_too() {
+        let trust = |text: &str| flags(|flags| flags.ca_file = vec![text.parse::<ForHost>().unwrap()]);
+        let here = "127.0.0.1:5000";
+        let named = hosts(&trust("127.0.0.1:5000=ca.crt"), &[here]).unwrap();
+        assert_eq!((named[here].plain_http, named[here].ca_files.len()), (Some(false), 1));
+        let all = hosts(&trust("ca.crt"), &[here]).unwrap();
+        assert_eq!(all[here].plain_http, None, "it may be for another registry of the same command");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) struct Run {
     pub(super) memory: f64,
     /// What came out, in bytes, where that is told.
     pub(super) bytes: u64,
+    /// What a registry was asked, where that is told.
+    pub(super) requests: u64,
 }
 
 /// Runs a command to its end, quietly.
@@ -46,7 +48,7 @@ pub(super) fn time(command: &mut Command) -> Result<Run> {
     let seconds = begin.elapsed().as_secs_f64();
     let said = listener.join().unwrap_or_default();
     if success {
-        Ok(Run { seconds, cpu: cpu_of_children()? - cpu, memory, bytes: 0 })
+        Ok(Run { seconds, cpu: cpu_of_children()? - cpu, memory, ..Run::default() })
     } else {
         Err(format!("{} failed: {}", shown(command), said.trim()).into())
     }
@@ -117,6 +119,10 @@ pub(super) fn report(title: &str, contenders: &[Contender]) {
         let cpu = contender.median(|run| run.cpu);
         print!("  {:<44} {seconds:8.2} s  {speed:5.2}× as fast", contender.name);
         print!("  {cpu:8.2} s of CPU  {memory:7.1} MiB");
+        let requests = contender.median(|run| run.requests as f64);
+        if requests > 0.0 {
+            print!("  {requests:6} requests");
+        }
         if peer.runs.iter().all(|run| run.bytes > 0) {
             print!("  {:+6.2} % bytes", (bytes - 1.0) * 100.0);
         }

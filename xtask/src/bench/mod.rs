@@ -7,7 +7,6 @@
 mod copy;
 mod measure;
 mod pack;
-mod registry;
 mod scale;
 mod tree;
 mod unpack;
@@ -27,6 +26,7 @@ const PROGRAMS: needs::Programs = &[
     ("zstd", "zstd"),
     ("tar", "tar"),
     ("openssl", "openssl"),
+    ("curl", "curl"),
 ];
 
 #[derive(Debug, clap::Args)]
@@ -37,9 +37,21 @@ pub(crate) struct Args {
     /// How often each contender runs
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// MiB of the image that is copied
+    /// MiB of the large image that is copied
     #[arg(long, default_value_t = 2048)]
     copy_size: u64,
+    /// How many small artifacts are copied
+    #[arg(long, default_value_t = 2000)]
+    small: usize,
+    /// Which rows of `copy` to run; all of them when none is named
+    #[arg(long, value_enum)]
+    row: Vec<copy::Row>,
+    /// The program to measure, instead of one that is built first
+    #[arg(long, value_name = "FILE")]
+    transship: Option<PathBuf>,
+    /// Copy over TLS
+    #[arg(long)]
+    tls: bool,
     /// References of the layout of `scale`; it has ten times as many blobs
     #[arg(long, default_value_t = 100_000)]
     references: u64,
@@ -57,7 +69,7 @@ enum What {
     Pack,
     /// The same tree as an image out of a layout, beside umoci and tar
     Unpack,
-    /// An image of 2 GiB from a layout to a registry and back, beside skopeo
+    /// A large image, small artifacts, and images that share layers between layouts and registries, beside skopeo
     Copy,
     /// A layout of a million blobs and 100,000 references
     Scale,
@@ -65,12 +77,11 @@ enum What {
 
 pub(crate) fn run(args: &Args) -> Result {
     needs::set_up("bench", PROGRAMS)?;
-    let mut build = cargo();
-    build.args(["build", "--release", "--package", "transship"]);
-    println!("bench: {}", shown(&build));
-    execute(&mut build)?;
+    let transship = match &args.transship {
+        Some(built) => built.clone(),
+        None => build()?,
+    };
     let work = Work::begin(args.work.clone().unwrap_or_else(|| target().join("bench")))?;
-    let transship = target().join("release/transship");
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
     if wanted(What::Pack) || wanted(What::Unpack) {
         let tree = tree::gather(&work.path.join("tree"), &args.from)?;
@@ -89,6 +100,14 @@ pub(crate) fn run(args: &Args) -> Result {
         scale::bench(&transship, &work.path, args.references)?;
     }
     Ok(())
+}
+
+fn build() -> Result<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--release", "--package", "transship"]);
+    println!("bench: {}", shown(&build));
+    execute(&mut build)?;
+    Ok(target().join("release/transship"))
 }
 
 /// The folder in which all happens; gone afterwards.

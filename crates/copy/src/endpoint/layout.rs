@@ -3,8 +3,8 @@
 use std::io::{Read, Seek as _, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use transship_layout::check::KEPT_PLATFORMS;
 use transship_layout::{Entry, IndexEdit, Layout, Link, Written};
@@ -16,6 +16,9 @@ use crate::events::Placed;
 use crate::names::Name;
 use crate::survey::merged;
 use crate::{Error, Result, transfer};
+
+/// Bytes of a blob that is taken into memory before it is written.
+const SMALL: u64 = 64 << 10;
 
 impl Stock for Layout {
     fn place(&self) -> Place {
@@ -87,6 +90,29 @@ impl LayoutSession {
         .await
     }
 
+    /// As [`download`](Self::download), where all of it may be in memory: no thread waits for the network.
+    async fn download_small(&self, blob: &Descriptor, offer: &Offer) -> Result<()> {
+        let mut content = offer.open(blob, 0);
+        let mut bytes = Vec::new();
+        while let Some(piece) = content.next().await {
+            let piece = piece?;
+            // More than there should be is told by whoever writes it.
+            bytes.extend_from_slice(&piece);
+            if bytes.len() as u64 > blob.size {
+                break;
+            }
+        }
+        offer.events.blob_progress(blob, bytes.len() as u64);
+        let expected = blob.clone();
+        let write = move |session: &transship_layout::Session| {
+            let mut writer = session.writer(Some(&expected))?;
+            writer.push(&bytes)?;
+            writer.commit()?;
+            Ok(())
+        };
+        self.with(write).await
+    }
+
     /// The session for whoever ends it, once nobody writes any more.
     async fn take(&self) -> Result<(transship_layout::Session, OwnedRwLockWriteGuard<()>)> {
         let all_done = Arc::clone(&self.gate).write_owned().await;
@@ -98,6 +124,9 @@ impl LayoutSession {
 
     /// Takes a blob from a stream: it comes in on the reactor, and is hashed and written here.
     async fn download(&self, blob: &Descriptor, offer: &Offer) -> Result<()> {
+        if blob.size <= SMALL {
+            return self.download_small(blob, offer).await;
+        }
         let mut feed = transfer::Feed::default();
         let intake = feed.intake();
         let expected = blob.clone();
