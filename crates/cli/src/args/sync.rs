@@ -20,7 +20,7 @@ use super::values::at_least_one;
     credentials:                                   # where secrets are, never the secrets\n    \
       prod: {user: robot, password-env: PROD_PASSWORD}   # or password-file, token-env, token-file, helper\n  \
     registries:\n    \
-      registry.example: {credentials: prod, ca-file: ca.pem}   # or plain-http, insecure, cert and key\n  \
+      registry.example: {credentials: prod, ca-file: ca.pem}   # or plain-http, insecure, cert, key, mirrors\n  \
     sync:\n    \
       - from: docker://registry.example/team/app\n      \
         tags: [v1.*, 'semver:>=1.2']               # or all-tags, exclude, newest, newest-by\n      \

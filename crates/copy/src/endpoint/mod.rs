@@ -11,6 +11,7 @@ mod archive;
 mod blocking;
 mod layout;
 mod local;
+mod mirrored;
 pub(crate) mod registry;
 mod shared;
 
@@ -24,6 +25,7 @@ use transship_spec::{Descriptor, Digest, Document, Tag};
 
 pub use self::archive::ArchiveTarget;
 pub use self::blocking::{Blocking, blocking};
+pub use self::mirrored::mirrored;
 pub use self::shared::shared;
 use crate::events::{Events, Placed};
 use crate::names::{Called, Name};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use transship_spec::{Location, is_registry, quote};
+use transship_spec::{Location, Reference, is_registry, quote};
 
 use super::fields::{self, Fields};
 use super::how::{self, How, OPTIONS};
@@ -18,7 +18,7 @@ const TOP: [&str; 6] = ["version", "defaults", "credentials", "registries", "con
 const ENTRY: [&str; 3] = ["from", "to", "all-tags"];
 const CREDENTIAL: [&str; 7] =
     ["user", "user-env", "password-env", "password-file", "token-env", "token-file", "helper"];
-const REGISTRY: [&str; 6] = ["plain-http", "insecure", "ca-file", "cert", "key", "credentials"];
+const REGISTRY: [&str; 7] = ["plain-http", "insecure", "ca-file", "cert", "key", "credentials", "mirrors"];
 
 /// A file of settings.
 ///
@@ -93,6 +93,8 @@ pub struct Registry {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The name of its credential in [`Config::credentials`].
     pub credentials: Option<String>,
+    /// Where its repositories are, too, each below one of these: a registry, and what stands before the repository's name.
+    pub mirrors: Vec<(String, String)>,
 }
 
 /// Something that is copied from some places to others.
@@ -230,6 +232,12 @@ impl Reader<'_> {
             ca_files: ca_files.into_iter().map(|(_, file)| self.path(file)).collect(),
             identity,
             credentials: fields.text("credentials")?.map(str::to_owned),
+            mirrors: fields
+                .texts("mirrors")?
+                .unwrap_or_default()
+                .into_iter()
+                .map(mirror)
+                .collect::<Result<_>>()?,
         })
     }
 
@@ -307,6 +315,17 @@ impl Reader<'_> {
     }
 }
 
+/// `HOST` or `HOST/PREFIX`.
+fn mirror((at, text): (At, &str)) -> Result<(String, String)> {
+    let place = text.strip_prefix("docker://").unwrap_or(text).trim_end_matches('/');
+    let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let is_prefix = prefix.is_empty() || Reference::new(host, prefix).is_ok();
+    match is_registry(host) && is_prefix {
+        true => Ok((host.to_owned(), prefix.to_owned())),
+        false => Err(at.wrong(format!("{} is not a registry, maybe with the begin of a path", quote(text)))),
+    }
+}
+
 /// A path without the `./` at its begin.
 fn tidy(path: &Path) -> &Path {
     path.strip_prefix(".").unwrap_or(path)
@@ -338,7 +357,7 @@ credentials:
   cloud: {helper: ecr-login}
   token: {token-env: T}
 registries:
-  registry.example: {credentials: prod, ca-file: [ca.pem, /etc/ca.pem]}
+  registry.example: {credentials: prod, ca-file: [ca.pem, /etc/ca.pem], mirrors: [m.example, 'n.example:5000/a/b']}
   localhost:5000: {plain-http: true}
   mirror.example: {cert: me.crt, key: me.key, insecure: true}
 x-common: &common
@@ -378,6 +397,8 @@ sync:
         );
         let registry = &config.registries["registry.example"];
         assert_eq!(registry.ca_files, [PathBuf::from("/f/ca.pem"), PathBuf::from("/etc/ca.pem")]);
+        let mirrors = [("m.example", ""), ("n.example:5000", "a/b")];
+        assert_eq!(registry.mirrors, mirrors.map(|(host, prefix)| (host.to_owned(), prefix.to_owned())));
         assert_eq!(config.registries["localhost:5000"].plain_http, Some(true));
         let [first, second, third] = config.copies.as_slice() else { panic!("{:?}", config.copies) };
         assert_eq!((first.at.line, first.at.column), (17, 5));

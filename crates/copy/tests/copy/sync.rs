@@ -217,3 +217,39 @@ async fn one_name_for_two_things_is_refused_and_one_thing_twice_is_one() {
     assert!(messages.iter().any(|message| message.contains("has no \"v3\"")), "{messages:?}");
     assert_eq!(layout(&folder.path().join("c")).entries().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn content_comes_from_a_mirror_and_what_that_lacks_or_has_wrong_from_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, mirror) = (TestRegistry::start().await, TestRegistry::start().await);
+    let names = ["v1".to_owned(), "v2".to_owned()];
+    fill(source.layout(), &names);
+    fill(mirror.layout(), &names[..1]);
+    let repository = |registry: &TestRegistry, client: &Client| {
+        endpoint::registry(client.repository(&registry.address(), "team/app").unwrap())
+    };
+    let copy = async |to: &str| {
+        let (client, _) = client();
+        let from = endpoint::mirrored(repository(&source, &client), vec![repository(&mirror, &client)]);
+        let to = layout(&folder.path().join(to));
+        assert_done(&copy(&[all(from)], &into_layout(&to, "")).await);
+        let counts = (source.counts(), mirror.counts());
+        source.forget();
+        mirror.forget();
+        (counts, blobs(&to).len())
+    };
+    let ((own, other), count) = copy("a").await;
+    // Tags and referrers are asked of the registry, all content comes from the mirror, whatever has a tag there.
+    assert_eq!((count, own.manifest_head, own.tags, own.blob_get, own.manifest_get), (7, 2, 1, 0, 0));
+    assert_eq!((other.manifest_head, other.tags, other.referrers), (0, 0, 0));
+    assert_eq!((other.blob_get, other.manifest_get), (5, 2));
+
+    mirror.fault(Fault::on("GET", "/blobs/").nth(1).status(404));
+    mirror.fault(Fault::on("GET", "/blobs/").nth(2).flip_byte(1));
+    let ((own, _), count) = copy("b").await;
+    assert_eq!((count, own.blob_get), (7, 2));
+
+    mirror.fault(Fault::on("GET", "/v2/").times(usize::MAX).status(403));
+    let ((own, _), count) = copy("c").await;
+    assert_eq!((count, own.blob_get, own.manifest_get), (7, 5, 2));
+}

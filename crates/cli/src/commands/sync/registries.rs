@@ -38,6 +38,10 @@ pub(super) fn named(config: &Config, saved: Option<&SavedPlan>) -> Result<Vec<St
         _ => None,
     });
     let mut named: Vec<String> = named.collect();
+    let mirrors = named.iter().filter_map(|name| config.registries.get(name));
+    let mirrors: Vec<String> =
+        mirrors.flat_map(|registry| &registry.mirrors).map(|(host, _)| host.clone()).collect();
+    named.extend(mirrors);
     named.sort_unstable();
     named.dedup();
     Ok(named)
