@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     registries_conf: Option<PathBuf>,
     xdg_runtime_dir: Option<PathBuf>,
     xdg_config_home: Option<PathBuf>,
+    /// Where programs keep what is worth keeping and no setting: `XDG_STATE_HOME` or its like.
+    state: Option<PathBuf>,
     /// `PATH`, in which credential helpers are looked for.
     pub(crate) path: Vec<PathBuf>,
     https_proxy: Option<Secret>,
@@ -55,7 +57,16 @@ impl Environment {
         let either = |lower: &str, upper: &str| text(lower).or_else(|| text(upper));
         let proxy = |lower: &str, upper: &str| either(lower, upper).map(Secret::new);
         let all = proxy("all_proxy", "ALL_PROXY");
+        // The folders that each system has for it; a relative path means nothing (XDG).
+        let state = match (cfg!(windows), cfg!(target_os = "macos")) {
+            (true, _) => path("LOCALAPPDATA"),
+            (_, true) => path("HOME").map(|home| home.join("Library/Application Support")),
+            _ => path("XDG_STATE_HOME")
+                .filter(|folder| folder.is_absolute())
+                .or_else(|| path("HOME").map(|home| home.join(".local/state"))),
+        };
         Self {
+            state,
             home: path("HOME"),
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
@@ -137,6 +148,11 @@ impl Environment {
             .collect()
     }
 
+    /// The folder in which uploads that were cut off are remembered.
+    pub(crate) fn uploads(&self) -> Option<PathBuf> {
+        self.state.as_ref().map(|folder| folder.join("transship").join("uploads"))
+    }
+
     /// The proxy to send requests through: that for plain HTTP if all that is spoken is plain.
     pub(crate) fn proxy(&self, plain: bool) -> Option<Proxy> {
         let url = if plain { &self.http_proxy } else { &self.https_proxy };
@@ -212,6 +228,18 @@ mod tests {
         assert!(found.inline.is_none());
         let found = environment.credentials(Some(Path::new("/x/config.json")));
         assert_eq!(found.credential_files, [CredentialFile::Docker("/x/config.json".into())]);
+    }
+
+    #[cfg(not(any(windows, target_os = "macos")))]
+    #[test]
+    fn uploads_are_remembered_in_the_folder_for_states() {
+        let uploads = |pairs: &[_]| with(pairs).uploads();
+        assert_eq!(uploads(&[("HOME", "/h")]), Some("/h/.local/state/transship/uploads".into()));
+        let both = [("HOME", "/h"), ("XDG_STATE_HOME", "/s")];
+        assert_eq!(uploads(&both), Some("/s/transship/uploads".into()));
+        let relative = [("HOME", "/h"), ("XDG_STATE_HOME", "s")];
+        assert_eq!(uploads(&relative), Some("/h/.local/state/transship/uploads".into()));
+        assert_eq!(uploads(&[]), None);
     }
 
     #[test]

@@ -190,6 +190,7 @@ fn settings(context: &Context, flags: &NetworkFlags, registries: &[&str]) -> Res
         events: Arc::new(context.progress.clone()),
         ..Settings::default()
     };
+    settings.upload.sessions = context.environment.uploads();
     settings.retry.tries = flags.retries.saturating_add(1);
     let plain = |name: &&str| {
         let told = settings.hosts.get(*name).and_then(|host| host.plain_http);

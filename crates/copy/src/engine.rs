@@ -426,11 +426,12 @@ impl Run {
         let node = self.node(spot, id);
         let session = self.session(spot)?;
         let events = Arc::clone(&self.options.events);
-        let offer = Offer { from, mount_from, events };
+        let offer = Offer { from, mount_from, events, resumed: Arc::default() };
         let mut tries = 0;
         let how = loop {
             self.options.events.blob_started(&node.descriptor);
             tries += 1;
+            offer.resumed.store(0, Ordering::Relaxed);
             match session.put_blob(&node.descriptor, &offer).await {
                 Ok(how) => break how,
                 Err(error) => {
@@ -445,6 +446,10 @@ impl Run {
             }
         };
         self.moved().note(how, node.descriptor.size);
+        match offer.resumed.load(Ordering::Relaxed) {
+            0 => {}
+            held => self.moved().resumed.add(held),
+        }
         self.touch(spot, id);
         self.options.events.blob_done(&node.descriptor, how);
         Ok(())

@@ -60,6 +60,8 @@ pub struct Moved {
     pub present: Tally,
     /// Of those copied, the ones of which there was a wrong copy.
     pub healed: Tally,
+    /// Of those copied, the ones that went on where an earlier run had stopped, and their bytes that had come then.
+    pub resumed: Tally,
     /// Manifests that were put.
     pub manifests: Tally,
 }

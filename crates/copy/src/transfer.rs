@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -91,6 +92,7 @@ impl Feed {
         if start > 0 {
             offer.events.blob_progress(blob, start);
         }
+        offer.resumed.store(start, Ordering::Relaxed);
         let mut content = offer.open(blob, start);
         let room = Arc::new(Semaphore::new(WAITING_IN as usize));
         while let Some(piece) = content.next().await {
@@ -146,12 +148,23 @@ impl Intake {
 pub(crate) struct Upload<'a> {
     pub(crate) blob: &'a Descriptor,
     pub(crate) offer: &'a Offer,
+    was_opened: AtomicBool,
+}
+
+impl<'a> Upload<'a> {
+    pub(crate) fn new(blob: &'a Descriptor, offer: &'a Offer) -> Self {
+        Self { blob, offer, was_opened: AtomicBool::new(false) }
+    }
 }
 
 impl BlobSource for Upload<'_> {
     fn open(&self, offset: u64) -> BoxStream<'static, Result<Bytes, BoxError>> {
         let (blob, events) = (self.blob.clone(), Arc::clone(&self.offer.events));
         let content = self.offer.open(self.blob, offset);
+        // What an earlier run has sent counts as moved.
+        if !self.was_opened.swap(true, Ordering::Relaxed) && offset > 0 {
+            events.blob_progress(&blob, offset);
+        }
         let told = content.map(move |piece| match piece {
             Ok(piece) => {
                 events.blob_progress(&blob, piece.len() as u64);

@@ -7,7 +7,8 @@
 //! After each request the server says how much it has. What it says is believed when it lies within what was just sent;
 //! a figure that does not move is not, because some registries leave it standing (DIST-172), and what was acknowledged
 //! counts. Where what was put together does not have the digest, or the session is lost, the blob begins anew in another
-//! session. Only bytes beyond all that a session ever had are progress, so that this ends.
+//! session. Only bytes beyond all that a session ever had are progress, so that this ends. A session that an earlier process
+//! left is taken up in the same way.
 
 use std::ops::Range;
 
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::limit::Backoff;
 use crate::repository::Repository;
 use crate::request::{Call, Payload};
+use crate::sessions::Slot;
 use crate::source::BlobSource;
 use crate::upload::{Session, octets};
 use crate::wire::Answer;
@@ -48,6 +50,12 @@ pub(crate) struct Parts<'a> {
     /// Whether the session went on after something failed, so that what it has may not be what it says.
     patched: bool,
     backoff: Backoff,
+    /// Where the session is remembered for the next process.
+    slot: Option<Slot>,
+    /// Whether the session is one that an earlier process left.
+    is_old: bool,
+    /// How many bytes of the blob came in an earlier process.
+    resumed: u64,
 }
 
 /// What became of a step.
@@ -63,6 +71,8 @@ enum Doubt {
     Failure,
     /// It says that we are not where it is.
     Order,
+    /// It is remembered from an earlier process.
+    Memory,
 }
 
 impl<'a> Parts<'a> {
@@ -87,7 +97,15 @@ impl<'a> Parts<'a> {
             lost: 0,
             was_cut: false,
             patched: false,
+            slot: None,
+            is_old: false,
+            resumed: 0,
         }
+    }
+
+    /// Remembers the session in this place; it is one that was remembered there already, or not.
+    pub(crate) fn remembered(self, slot: Option<Slot>, is_old: bool) -> Self {
+        Self { slot, is_old, ..self }
     }
 
     /// Sends chunks, not a stream.
@@ -95,13 +113,21 @@ impl<'a> Parts<'a> {
         Self { chunk: Some(self.usual_chunk()), ..self }
     }
 
-    /// Sends the blob and closes the session. On an error the session is given up.
-    pub(crate) async fn send(mut self) -> Result<(), Error> {
+    /// Sends the blob and closes the session; how many of its bytes came in an earlier process. On an error the session is
+    /// given up, unless it is remembered and another process may go on with it.
+    pub(crate) async fn send(mut self) -> Result<u64, Error> {
         let done = self.run().await;
-        if done.is_err() {
+        let slot = self.slot.take();
+        if let Err(error) = &done {
+            if slot.is_some() && (error.is_transient() || matches!(error, Error::Source(_))) {
+                return done.map(|()| 0);
+            }
             self.repository.cancel(&self.session, self.purpose).await;
         }
-        done
+        if let Some(slot) = slot {
+            slot.forget();
+        }
+        done.map(|()| self.resumed)
     }
 
     fn usual_chunk(&self) -> u64 {
@@ -109,6 +135,12 @@ impl<'a> Parts<'a> {
     }
 
     async fn run(&mut self) -> Result<(), Error> {
+        if self.is_old {
+            self.find(Doubt::Memory).await?;
+            self.resumed = self.held;
+        } else {
+            self.note().await;
+        }
         loop {
             let step = if self.held < self.blob.size { self.send_part().await } else { self.close().await };
             match step {
@@ -136,8 +168,9 @@ impl<'a> Parts<'a> {
         let mut call = Call::new(Method::PATCH, self.session.location.clone(), self.purpose)
             .header(header::CONTENT_TYPE, octets())
             .payload(Payload::Part { source: self.source, range: start..end, size: self.blob.size });
-        // A stream has no place; a rest has one, so that the server sees whether it fits.
-        if (start > 0 || self.chunk.is_some())
+        // A stream has no place; a rest has one, so that the server sees whether it fits, unless it takes none (DIST-173).
+        let takes_places = self.repository.host.features.chunks.get() != Some(false);
+        if (start > 0 && takes_places || self.chunk.is_some())
             && let Ok(range) = HeaderValue::try_from(format!("{start}-{}", end - 1))
         {
             call = call.header(header::CONTENT_RANGE, range);
@@ -167,10 +200,18 @@ impl<'a> Parts<'a> {
             let least = self.session.least;
             self.session = self.repository.session(answer, &Method::PATCH).await?;
             self.session.least = self.session.least.max(least);
+            self.note().await;
         } else {
             answer.body.drain().await;
         }
         Ok(())
+    }
+
+    /// Remembers where the session is.
+    async fn note(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            slot.note(&self.session.location).await;
+        }
     }
 
     /// After a failure: smaller requests, the server's own figure, or a new session.
@@ -180,7 +221,7 @@ impl<'a> Parts<'a> {
         let doubt = if status == Some(416) { Doubt::Order } else { Doubt::Failure };
         let lowered = matches!(status, Some(413 | 416)) && self.lower(doubt);
         match status {
-            Some(400) if self.patched => return self.begin_anew_after(error).await,
+            Some(400 | 405 | 411 | 415 | 422) if self.patched => return self.begin_anew_after(error).await,
             Some(413 | 416) if lowered => {}
             // Not a matter of waiting, but of asking; and not without end.
             Some(404 | 409 | 410 | 416) => {
@@ -195,9 +236,7 @@ impl<'a> Parts<'a> {
             return Ok(Step::Done);
         }
         let before = self.held;
-        while let Err(error) = self.locate(doubt).await {
-            self.repository.host.again(&mut self.backoff, error).await?;
-        }
+        self.find(doubt).await?;
         if status == Some(416) && !lowered && self.held == before {
             // It is where we are, so that it is the size that it does not take (DIST-171).
             self.lower(Doubt::Failure);
@@ -233,23 +272,33 @@ impl<'a> Parts<'a> {
         matches!(head, Ok(Some(head)) if head.size == Some(self.blob.size))
     }
 
+    /// Asks until it is known from where to go on.
+    async fn find(&mut self, doubt: Doubt) -> Result<(), Error> {
+        while let Err(error) = self.locate(doubt).await {
+            self.repository.host.again(&mut self.backoff, error).await?;
+        }
+        Ok(())
+    }
+
     /// Asks the session where it stands; where there is none any more, begins another. An error is one that may pass.
     async fn locate(&mut self, doubt: Doubt) -> Result<(), Error> {
         let call = Call::new(Method::GET, self.session.location.clone(), self.purpose);
         let answer = match self.repository.host.attempt(&call).await {
             Ok(answer) => answer,
             Err(error) if is_worth_waiting(&error) => return Err(error),
-            Err(error) if error.is_transient() || is_about_session(&error) => return self.begin_anew().await,
+            Err(error) if error.is_transient() || is_about_session(&error) || doubt == Doubt::Memory => {
+                return self.begin_anew().await;
+            }
             Err(error) => return Err(error),
         };
         // `0-0` is both nothing and one byte, and what those say who do not tell.
         let said = answer.header("range").and_then(held_bytes).filter(|held| *held > 1);
         let held = match said {
             Some(said) if said > self.blob.size => None,
-            Some(said) if doubt == Doubt::Order => Some(said),
+            Some(said) if doubt != Doubt::Failure => Some(said),
             // What was acknowledged is there, whatever figure stands still.
             Some(said) => Some(said.max(self.held)),
-            None if doubt == Doubt::Order && self.held > 0 => None,
+            None if doubt == Doubt::Order && self.held > 0 || doubt == Doubt::Memory => None,
             None => Some(self.held),
         };
         let Some(held) = held.filter(|_| answer.status == 204 || said.is_some()) else {
@@ -268,7 +317,8 @@ impl<'a> Parts<'a> {
         self.session = self.repository.begin(&self.blob.digest, self.purpose).await?;
         self.session.least = self.session.least.max(least);
         self.note_stream(0);
-        (self.held, self.patched) = (0, false);
+        self.note().await;
+        (self.held, self.patched, self.resumed) = (0, false, 0);
         Ok(())
     }
 

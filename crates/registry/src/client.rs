@@ -15,6 +15,7 @@ use crate::host;
 use crate::limit::Throttle;
 use crate::rate::Rate;
 use crate::repository::Repository;
+use crate::sessions::Sessions;
 use crate::settings::{HostSettings, Settings};
 use crate::tls;
 
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) resolver: Resolver,
     pub(crate) keychain: Keychain,
     pub(crate) rate: Arc<Rate>,
+    pub(crate) sessions: Option<Sessions>,
     /// Connections by TLS settings: hosts of the same settings share a pool.
     pools: Mutex<Vec<(HostSettings, reqwest::Client)>>,
     /// By name, and by whether the certificate goes unchecked.
@@ -77,6 +79,7 @@ impl Client {
         let rate = Arc::new(Rate::new(settings.rate));
         let shared = Shared {
             rate,
+            sessions: settings.upload.sessions.clone().map(Sessions::new),
             settings,
             resolver: Resolver::default(),
             keychain,

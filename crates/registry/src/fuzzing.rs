@@ -12,7 +12,7 @@ use crate::auth::challenge::{self, Challenge};
 use crate::auth::docker_config::{DockerConfig, Form};
 use crate::auth::{login, token};
 use crate::error::Exchange;
-use crate::{Credential, blob, chunked, limit, link, redact, request};
+use crate::{Credential, blob, chunked, limit, link, redact, request, sessions};
 
 /// The parts of a Bearer challenge: realm, service, scopes.
 pub type Bearer = (String, Option<String>, Vec<String>);
@@ -45,6 +45,12 @@ pub fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
 #[must_use]
 pub fn held_bytes(value: &str) -> Option<u64> {
     chunked::held_bytes(value)
+}
+
+/// A file that remembers an upload, written anew from what was read of it.
+#[must_use]
+pub fn remembered_upload(file: &[u8]) -> Option<String> {
+    sessions::rewritten(file)
 }
 
 /// The pause of a `Retry-After`, given the `Date` of the answer.

@@ -11,7 +11,8 @@
 //!   server cannot make us call an address more private than its own.
 //!
 //! What it does not do: it reads nothing of the process (no environment variables, no folders of the user; all that is
-//! given in [`Environment`]), it does not walk graphs, and it does not write to disk but in [`CredentialStore`].
+//! given in [`Environment`]), it does not walk graphs, and it does not write to disk but in [`CredentialStore`] and, where
+//! [`Upload::sessions`] names a folder, in that.
 //!
 //! ```no_run
 //! use futures_util::TryStreamExt;
@@ -59,6 +60,7 @@ mod referrers;
 mod refused;
 mod repository;
 mod request;
+mod sessions;
 mod settings;
 mod source;
 mod tags;

@@ -242,11 +242,15 @@ pub struct Upload {
     /// Blobs of so many bytes and more are streamed by `PATCH`, so that after a cut there is a session to go on with; it
     /// costs one request more than sending them by `PUT`: 32 MiB.
     pub stream: u64,
+    /// The folder in which uploads of such blobs are remembered, so that the next process goes on with what a killed one
+    /// left; without one, nothing is. It is made when it is needed, for its user only. It holds no credentials, but
+    /// locations of uploads, which may be secrets of their own; what is older than a week goes, and 256 are kept.
+    pub sessions: Option<PathBuf>,
 }
 
 impl Default for Upload {
     fn default() -> Self {
-        Self { chunking: Chunking::WhenNeeded, chunk: (4 << 20) - 1024, stream: 32 << 20 }
+        Self { chunking: Chunking::WhenNeeded, chunk: (4 << 20) - 1024, stream: 32 << 20, sessions: None }
     }
 }
 

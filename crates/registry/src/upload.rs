@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::limit::Backoff;
 use crate::repository::Repository;
 use crate::request::{self, Call, Payload};
+use crate::sessions::{Key, Slot};
 use crate::settings::Chunking;
 use crate::source::BlobSource;
 use crate::target::Target;
@@ -26,6 +27,9 @@ use crate::wire::Answer;
 pub enum Placed {
     /// Its bytes were sent.
     Uploaded,
+    /// Its bytes were sent from this one on: those before it had come in an earlier process (see
+    /// [`Upload::sessions`](crate::Upload::sessions)).
+    Resumed(u64),
     /// The registry took it from another of its repositories.
     Mounted,
 }
@@ -79,8 +83,10 @@ impl Repository {
                 Mount::Refused => {}
             }
         }
-        self.upload(blob, source, session).await?;
-        Ok(Placed::Uploaded)
+        match self.upload(blob, source, session).await? {
+            0 => Ok(Placed::Uploaded),
+            held => Ok(Placed::Resumed(held)),
+        }
     }
 
     /// Mounts a blob from the repository `from` of the same registry; whether that was done (DIST-50, DIST-52).
@@ -128,12 +134,15 @@ impl Repository {
         blob: &Descriptor,
         source: &dyn BlobSource,
         first: Option<Session>,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let purpose = self.push();
         let mut backoff = Backoff::new(&self.host.shared.settings.retry);
         let (mut session, mut way, mut cuts) = (first, self.way(blob), 0);
+        let mut slot = self.slot(blob, way).await;
+        let mut old = self.remembered(slot.as_ref()).await;
         loop {
-            let begun = match session.take() {
+            let is_old = old.is_some();
+            let begun = match old.take().or_else(|| session.take()) {
                 Some(session) => session,
                 None => match self.begin(&blob.digest, &purpose).await {
                     Ok(session) => session,
@@ -143,7 +152,8 @@ impl Repository {
                     }
                 },
             };
-            let parts = |session| Parts::new(self, blob, source, &purpose, session);
+            let mut parts =
+                |session| Parts::new(self, blob, source, &purpose, session).remembered(slot.take(), is_old);
             let error = match way {
                 Way::Chunks => match parts(begun).in_chunks().send().await {
                     Err(error) if self.is_better_whole(&error) => error,
@@ -154,7 +164,7 @@ impl Repository {
                     done => return done,
                 },
                 Way::Whole => match self.upload_whole(blob, source, &begun, &purpose).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return Ok(0),
                     Err(error) => {
                         self.cancel(&begun, &purpose).await;
                         error
@@ -209,6 +219,28 @@ impl Repository {
     fn is_better_whole(&self, error: &Error) -> bool {
         let is_refusal = matches!(error.status(), Some(400 | 405 | 411 | 416 | 422 | 501));
         is_refusal && self.host.features.whole_uploads.get() != Some(false)
+    }
+
+    /// Where this upload is remembered, if it is one that is.
+    async fn slot(&self, blob: &Descriptor, way: Way) -> Option<Slot> {
+        let shared = &self.host.shared;
+        let is_large = way != Way::Whole && blob.size >= shared.settings.upload.stream;
+        let sessions = shared.sessions.as_ref().filter(|_| is_large)?;
+        let key = Key {
+            registry: self.host.base.to_string(),
+            repository: self.name.to_string(),
+            digest: blob.digest.to_string(),
+            size: blob.size,
+        };
+        sessions.take(key).await
+    }
+
+    /// The session that an earlier process left, if it may be followed.
+    async fn remembered(&self, slot: Option<&Slot>) -> Option<Session> {
+        let text = slot?.location()?;
+        let target = Target { what: "upload location", text, from: &self.host.base };
+        let location = self.host.target(&target).await.ok()?;
+        Some(Session { location, least: 0 })
     }
 
     /// Begins a session. Only sha256 goes without saying (DIST-37).

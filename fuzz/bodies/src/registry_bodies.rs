@@ -1,4 +1,4 @@
-//! Bodies of answers: errors, and tokens.
+//! Bodies of answers: errors, and tokens; and the files that remember uploads.
 
 use std::time::Duration;
 
@@ -25,5 +25,8 @@ pub fn run(bytes: &[u8]) {
             "it stands in a header"
         );
         assert!((Duration::from_secs(50)..=Duration::from_secs(86_400)).contains(&lifetime));
+    }
+    if let Some(file) = fuzzing::remembered_upload(bytes) {
+        assert_eq!(fuzzing::remembered_upload(file.as_bytes()), Some(file), "what is read is what was noted");
     }
 }

@@ -257,6 +257,7 @@ pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
         (content.reflinked, "shared with the source"),
         (content.linked, "linked to the source"),
         (content.mounted, "mounted"),
+        (content.resumed, "gone on with"),
         (content.healed, "mended"),
     ] {
         if tally.count > 0 {

@@ -38,3 +38,4 @@ mod subsets;
 mod support;
 mod sync;
 mod unpack;
+mod uploads;

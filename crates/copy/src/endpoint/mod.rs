@@ -17,6 +17,7 @@ mod shared;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -243,6 +244,8 @@ pub struct Offer {
     pub mount_from: Option<String>,
     /// Who is told of progress.
     pub events: Arc<dyn Events>,
+    /// How many bytes of it an earlier run had brought; told by whoever puts it.
+    pub resumed: Arc<AtomicU64>,
 }
 
 impl Offer {

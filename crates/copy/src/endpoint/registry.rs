@@ -375,9 +375,13 @@ impl Session for RegistrySession {
 
     fn put_blob<'a>(&'a self, blob: &'a Descriptor, offer: &'a Offer) -> Pending<'a, Placed> {
         let put = async move {
-            let source = Upload { blob, offer };
+            let source = Upload::new(blob, offer);
             match self.repository.blob_put(blob, &source, offer.mount_from.as_deref()).await {
                 Ok(transship_registry::Placed::Mounted) => Ok(Placed::Mounted),
+                Ok(transship_registry::Placed::Resumed(held)) => {
+                    offer.resumed.store(held, Ordering::Relaxed);
+                    Ok(Placed::Copied)
+                }
                 Ok(_) => Ok(Placed::Copied),
                 Err(error) => Err(unwrapped(error, blob, offer)),
             }

@@ -156,7 +156,7 @@ impl Goods {
     }
 
     pub(crate) fn offer_telling(&self, events: Arc<dyn Events>) -> Offer {
-        Offer { from: Arc::new(self.clone()), mount_from: None, events }
+        Offer { from: Arc::new(self.clone()), mount_from: None, events, resumed: Arc::default() }
     }
 
     /// A session that is to put these roots.

@@ -14,6 +14,7 @@ mod redirect;
 mod retry;
 mod secrets;
 mod segments;
+mod sessions;
 mod stream;
 mod support;
 mod tls;
