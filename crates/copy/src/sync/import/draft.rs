@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
-use super::At;
+use super::{At, Config, Error};
 
 /// What a key stands for.
 #[derive(Debug, Clone)]
@@ -45,12 +46,22 @@ impl Draft {
         self.left_out.push((at, what.into()));
     }
 
-    pub(super) fn copy(&mut self, keys: Keys) {
-        self.copies.push(keys);
+    /// Adds a copy, unless this program would not take it.
+    pub(super) fn copy(&mut self, at: At, keys: Keys) {
+        let alone = Self { copies: vec![keys.clone()], ..Self::default() };
+        match Config::parse(&alone.finish().0, Path::new("")) {
+            Ok(_) => self.copies.push(keys),
+            Err(Error::Settings { reason, .. }) => self.leave_out(at, reason),
+            Err(error) => self.leave_out(at, error.to_string()),
+        }
     }
 
     pub(super) fn registry(&mut self, name: &str, key: &'static str, said: Said) {
-        self.registries.entry(name.to_owned()).or_default().push((key, said));
+        let keys = self.registries.entry(name.to_owned()).or_default();
+        // What comes first counts.
+        if keys.iter().all(|(known, _)| *known != key) {
+            keys.push((key, said));
+        }
     }
 
     /// Credentials for a registry, which are called as it is.

@@ -258,4 +258,30 @@ quay.io:
         let imported = import(Format::Regsync, text, None).unwrap();
         assert_eq!(imported.left_out.len(), 3, "{:?}", imported.left_out);
     }
+
+    /// Texts as somebody could have in mind who means no good, or pieces of good ones with something in between.
+    fn texts() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::prelude::*;
+        let odd = "[-:?*&!|>'\"%@{}\\[\\],# \n\ta-c0-9~<.]{0,60}";
+        let cut = (0..REGSYNC.len(), 0..SKOPEO.len(), odd, any::<bool>());
+        cut.prop_map(|(one, other, odd, which)| {
+            let (text, at) = if which { (REGSYNC, one) } else { (SKOPEO, other) };
+            format!("{}{odd}{}", &text[..at], &text[at..])
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_reading_or_importing_panic_and_what_is_imported_is_read(text in texts()) {
+            let _ = Config::parse(&text, Path::new(""));
+            for format in [Format::Regsync, Format::Skopeo] {
+                if let Ok(imported) = import(format, &text, Some("r.example/to")) {
+                    proptest::prop_assert!(Config::parse(&imported.text, Path::new("")).is_ok());
+                }
+                let error = import(format, &text, Some("r.example/to")).err();
+                let is_ours = error.is_some_and(|error| matches!(error, Error::Worker(_)));
+                proptest::prop_assert!(!is_ours, "{text}");
+            }
+        }
+    }
 }

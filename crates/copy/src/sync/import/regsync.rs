@@ -57,7 +57,7 @@ pub(super) fn read(root: &Node) -> Result<Draft> {
             draft.leave_out(node.at, missing(key));
         }
         match entry(&own, &defaults) {
-            Ok(keys) => draft.copy(keys),
+            Ok(keys) => draft.copy(own.at, keys),
             Err((at, why)) => draft.leave_out(at, why),
         }
     }

@@ -128,5 +128,5 @@ fn add(at: At, (from, to): (String, String), more: Keys, draft: &mut Draft) {
     let mut keys = vec![("from", Said::Text(from))];
     keys.extend(more);
     keys.push(("to", Said::Text(to)));
-    draft.copy(keys);
+    draft.copy(at, keys);
 }
