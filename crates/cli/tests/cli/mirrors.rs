@@ -68,3 +68,22 @@ fn a_mirror_can_be_given_as_a_flag_and_what_it_lacks_is_looked_for_at_the_origin
     assert_eq!(sandbox.ok(&["resolve", "docker://s.example/of/app:v1", "--mirror", &elsewhere]), digest);
     sandbox.fails(2, &["resolve", &there, "--mirror", "no registry=x"]);
 }
+
+#[test]
+fn dist_127_certificates_of_a_registry_and_of_its_mirror_are_looked_for_in_certs_d() {
+    let (sandbox, registry, digest) = mirrored();
+    let folder = sandbox.home(".config/containers/certs.d").join(registry.address());
+    std::fs::create_dir_all(&folder).unwrap();
+    let direct = format!("docker://{}/mirrored/of/app:v1", registry.address());
+    for location in [&*direct, "docker://r.example/team/app:v1"] {
+        std::fs::write(folder.join("client.cert"), "").unwrap();
+        let run = sandbox.run(&["resolve", location]);
+        assert!(run.code == 2 && run.stderr.contains("client.cert: there is no .key"), "{run:?}");
+        std::fs::remove_file(folder.join("client.cert")).unwrap();
+        std::fs::write(folder.join("ca.crt"), "no PEM").unwrap();
+        let run = sandbox.run(&["resolve", location]);
+        assert!(run.code == 2 && run.stderr.contains("ca.crt: "), "{run:?}");
+        std::fs::remove_file(folder.join("ca.crt")).unwrap();
+        assert_eq!(sandbox.ok(&["resolve", location]), digest);
+    }
+}
