@@ -26,14 +26,15 @@ impl Bench {
         let what = format!("{roots} roots, {blobs} blobs, {} MB", content.bytes / 1_000_000);
         match row {
             Row::PullLarge | Row::PullSmall | Row::PullImages => {
-                let floor = 1 + roots + blobs;
-                let floor = format!("floor: {floor} requests (tags, {roots} manifests, {blobs} blobs)");
+                let (tags, said) = if row == Row::PullLarge { (0, "") } else { (1, "tags, ") };
+                let floor = tags + roots + blobs;
+                let floor = format!("floor: {floor} requests ({said}{roots} manifests, {blobs} blobs)");
                 self.pull(&format!("pull {what}"), &floor, content, row == Row::PullLarge)
             }
             Row::PushLarge | Row::PushSmall | Row::PushImages => {
                 let floor = 1 + roots + 2 * blobs;
                 let floor = format!(
-                    "floor: {floor} requests (tags, {roots} manifests, POST and PUT of {blobs} blobs), and a HEAD of {large} large blobs"
+                    "floor: {floor} requests (tags, {roots} manifests, POST and PUT of {blobs} blobs), and a HEAD of {large} large blobs; those of 32 MiB and more have a PATCH, too"
                 );
                 self.push(&format!("push {what}"), &floor, content, row == Row::PushLarge)
             }
@@ -62,6 +63,7 @@ impl Bench {
     fn pull(&self, title: &str, floor: &str, content: &Content, is_one: bool) -> Result {
         let registry = self.filled(content)?;
         let (back, there) = (self.back(), registry.there());
+        let v1 = if is_one { ":v1" } else { "" };
         let skopeo = || {
             empty(&back)?;
             let to = back.display().to_string();
@@ -89,7 +91,8 @@ impl Bench {
             let (registry, there) = (&registry, &there);
             ways.push(Way::new(name, move || {
                 self.with_layout(content, |to| {
-                    let to = format!("oci:{}", to.display());
+                    let to = format!("oci:{}{v1}", to.display());
+                    let there = &format!("{there}{v1}");
                     registry.counted(|| time(&mut self.copy(flags, there, &to)))
                 })
             }));
@@ -130,7 +133,9 @@ impl Bench {
         for (name, flags) in [OURS[0], OURS[2]] {
             let fresh = &fresh;
             ways.push(Way::new(name, move || {
-                fresh(&|registry| time(&mut self.copy(flags, &content.here(), &registry.there())))
+                let (from, v1) = (content.here(), if is_one { ":v1" } else { "" });
+                let to = |registry: &Registry| format!("{}{v1}", registry.there());
+                fresh(&|registry| time(&mut self.copy(flags, &format!("{from}{v1}"), &to(registry))))
             }));
         }
         self.row(title, floor, &ways)?;

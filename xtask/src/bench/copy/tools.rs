@@ -12,11 +12,14 @@ use crate::Result;
 use crate::process::program;
 
 impl Bench {
-    /// `transship copy` of everything, without referrers unless a flag says otherwise.
+    /// `transship copy` of what is named or else of everything, without referrers unless a flag says otherwise.
     pub(super) fn copy(&self, flags: &[&str], from: &str, to: &str) -> Command {
         let mut command = Command::new(&self.transship);
-        command.args(["copy", "--all-tags", "--progress", "none"]);
-        if to.starts_with("oci:") {
+        command.args(["copy", "--progress", "none"]);
+        if !from.ends_with(":v1") {
+            command.arg("--all-tags");
+        }
+        if to.starts_with("oci:") && !to.ends_with(":v1") {
             command.arg("--short-names");
         }
         if !flags.contains(&"--referrers") {
