@@ -281,11 +281,13 @@ impl transship_registry::Events for Progress {
     }
 
     fn warning(&self, host: &str, text: &str) {
-        self.warning(&format!("{host}: {text}"));
+        let text = format!("{host}: {text}");
+        self.warning(&text);
+        self.keep_warning(text);
     }
 
     fn request(&self, host: &str, method: &str) {
-        self.count_request();
+        self.count_request(host);
         self.detail(&format!("{method} {host}"));
     }
 }

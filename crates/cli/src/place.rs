@@ -106,6 +106,12 @@ pub(crate) enum Made {
     Now,
 }
 
+/// Whether a path and a destination are one folder.
+pub(crate) fn is_same_folder(path: &Path, dest: &Place) -> bool {
+    let Place::Layout { path: dest, .. } = dest else { return false };
+    path == dest || path.canonicalize().is_ok_and(|path| dest.canonicalize().is_ok_and(|dest| path == dest))
+}
+
 /// In `DIR@sha256:…` with a digest that is none, the path would end at the digest's own colon.
 fn check_digest(path: &Path, reference: Option<&str>) -> Result<(), Failure> {
     let path = path.to_string_lossy();

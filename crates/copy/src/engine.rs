@@ -439,6 +439,7 @@ impl Run {
                     let error = self.blame(&node.descriptor, &offer, to_layout, error).await;
                     // Another connection may bring it whole (row 29); what lies on a disk stays as it is.
                     if tries > 1 || !error.is_passing_corruption() {
+                        self.options.events.blob_failed(&node.descriptor);
                         return Err(Arc::new(error));
                     }
                     tracing::debug!(%error, "a blob came wrong, and is asked for once more");

@@ -60,6 +60,11 @@ pub trait Events: Send + Sync + Debug {
         let _ = (blob, how);
     }
 
+    /// A blob that began to move did not arrive, and is not tried again.
+    fn blob_failed(&self, blob: &Descriptor) {
+        let _ = blob;
+    }
+
     /// A root is finished, for good or ill. In a layout it becomes visible with all others at the end.
     fn root_done(&self, root: &RootReport) {
         let _ = root;

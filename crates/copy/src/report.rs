@@ -74,7 +74,15 @@ impl Moved {
         self.linked.join(other.linked);
         self.present.join(other.present);
         self.healed.join(other.healed);
+        self.resumed.join(other.resumed);
         self.manifests.join(other.manifests);
+    }
+
+    /// The bytes that went from place to place, those of manifests too; not those that an earlier copy had brought.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let all = self.copied.bytes.saturating_add(self.manifests.bytes);
+        all.saturating_sub(self.resumed.bytes)
     }
 
     pub(crate) fn note(&mut self, how: Placed, bytes: u64) {

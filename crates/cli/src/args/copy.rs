@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use transship_copy::Shard;
 use transship_spec::Platform;
 
 use super::shared::{
@@ -13,14 +14,16 @@ use super::shared::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     transship copy oci:out:v1 docker://localhost:5000/team/app:v1\n  \
-    transship copy --all-tags docker://localhost:5000/team/app oci:mirror\n\n\
+    transship copy --all-tags docker://localhost:5000/team/app oci:mirror\n  \
+    transship copy --plan plan.json docker://localhost:5000/team/app:v1 oci:mirror\n  \
+    transship copy --apply plan.json\n\n\
     Only what is missing moves, each blob once; names come last. A destination without a REF gets the source's: a layout \
     the whole reference, a repository the tag. Several sources into a registry keep their path: h/a/b:v becomes \
     DEST/a/b:v. What stops on the way goes on with the same command. An archive that is there is added to: a new one takes \
     its place when it is whole.")]
 pub struct Copy {
     /// What to copy; the last location is where to
-    #[arg(value_name = "SOURCE… DEST", required = true)]
+    #[arg(value_name = "SOURCE… DEST", required_unless_present = "apply")]
     pub(crate) locations: Vec<String>,
     /// Copy every tag or named entry of each source
     #[arg(long, help_heading = "What to copy")]
@@ -81,7 +84,7 @@ pub struct Copy {
     /// Call entries of a layout or an archive by the tag alone
     #[arg(long, help_heading = "What to call it")]
     pub(crate) short_names: bool,
-    /// Move a name even if an image of another repository bears it
+    /// Move a name even if an image of another repository bears it, or, with --apply, one that was not there before
     #[arg(long, help_heading = "What to call it")]
     pub(crate) force: bool,
     /// How blobs get from layout to layout: reflink shares blocks where the file system can, and else copies; hard makes
@@ -92,6 +95,23 @@ pub struct Copy {
     /// Print what would move, with bytes, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Write the plan to FILE, and change nothing: what would move, by digest, from where to where
+    #[arg(long, value_name = "FILE", help_heading = "Plan and shards")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Do what the plan in FILE says: refuse all of it if a name at a source stands for something else now, or, without
+    /// --force, one at a destination; what came to the source since is not copied
+    #[arg(
+        long, value_name = "FILE", help_heading = "Plan and shards",
+        conflicts_with_all = [
+            "plan", "locations", "all_tags", "tags", "exclude", "newest", "images", "platform", "subset", "convert", "referrers",
+            "digest_tags", "nondistributable", "map", "short_names",
+        ]
+    )]
+    pub(crate) apply: Option<PathBuf>,
+    /// Do only part I of N, counted from 0, by the hash of where each root goes: N machines that are told 0/N to N-1/N do
+    /// everything
+    #[arg(long, value_name = "I/N", help_heading = "Plan and shards")]
+    pub(crate) shard: Option<Shard>,
     /// Stop at the first thing that fails
     #[arg(long)]
     pub(crate) fail_fast: bool,

@@ -5,30 +5,39 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::json;
 use transship_copy::names::{Choice, Map, Naming};
 use transship_copy::{
-    Age, Destination, Endpoint, Newest, Options, Referrers, Report, Select, Selection, Source, Status,
+    Age, Destination, Endpoint, Newest, Options, Plan, Referrers, Report, Select, Selection, Source, Status,
     Subset, Why, endpoint,
 };
 use transship_spec::{Kind, MediaType};
 
 use crate::args::{self, Link, NewestBy, Way};
 use crate::commands::archive::{Tar, is_stdout};
-use crate::commands::transfer::{self, Made, Runner, Watched};
+use crate::commands::saved::{self, Opened, Opening};
+use crate::commands::targets::Targets;
+use crate::commands::transfer::{self, Effort, Full, Made, Runner, Watched};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
-use crate::place::{self, Place};
+use crate::place::{self, Place, is_same_folder};
 use crate::{environment, files, local, output, show};
 
 pub(crate) fn run(args: &args::Copy, context: &Context) -> Result<(), Failure> {
-    let (sources, dest) = locations(args)?;
-    let what = match sources.as_slice() {
-        [one] => format!("copy {}", show::plain(one)),
-        several => format!("copy {} things to {}", several.len(), show::plain(&dest)),
-    };
     let mut reported = false;
-    let result = copy(args, (&sources, &dest), context, &mut reported).cannot(what);
+    let result = match &args.apply {
+        Some(path) => {
+            let what = format!("apply {}", show::plain(&path.display().to_string()));
+            apply(args, path, context, &mut reported).cannot(what)
+        }
+        None => {
+            let (sources, dest) = locations(args)?;
+            let what = match sources.as_slice() {
+                [one] => format!("copy {}", show::plain(one)),
+                several => format!("copy {} things to {}", several.len(), show::plain(&dest)),
+            };
+            copy(args, (&sources, &dest), context, &mut reported).cannot(what)
+        }
+    };
     if let (Err(failure), Some(path), false) = (&result, &args.report, reported) {
         files::replace(path, &output::document("transship.copy/v1", &Unplanned::of(failure))?)?;
     }
@@ -95,8 +104,8 @@ fn copy(
     let runner = Runner::new(context, &args.network, &places, options.concurrency)?;
     let sources =
         sources.iter().map(|place| source(place, &dest, args, &runner)).collect::<Result<Vec<_>, _>>()?;
-    let mut made = match &dest {
-        Place::Layout { path, .. } if args.dry_run => Some(Made::pretend(path, &args.target_options())?),
+    let made = match &dest {
+        Place::Layout { path, .. } if args.only_plans() => Some(Made::pretend(path, &args.target_options())?),
         Place::Layout { path, .. } => Some(Made::open(path, &args.target_options())?),
         Place::Archive { .. } | Place::Registry(_) => None,
     };
@@ -106,44 +115,94 @@ fn copy(
         None => destination(&dest, made.as_ref(), &runner)?,
     };
     let plan = runner.block_on(async {
-        let requests = transship_copy::requests(&sources, &destination, &selection).await?;
+        let mut requests = transship_copy::requests(&sources, &destination, &selection).await?;
+        if let Some(shard) = args.shard {
+            requests = shard.of(requests);
+        }
         Ok::<_, transship_copy::Error>(transship_copy::plan(requests, &options).await)
     })?;
-    if args.dry_run {
-        return dry_run(&plan, &dest, context);
+    let targets = Targets::one(dest, made, tar);
+    if args.only_plans() {
+        if let Some(path) = &args.plan {
+            saved::save(&plan, path, targets.only_local(), context)?;
+        }
+        return show_plan(args, &plan, &targets, context);
     }
+    carry_out(Work { plan, targets, runner, begun }, args, context, reported)
+}
+
+/// Carries out a saved plan, and says whether the report that was asked for is written.
+fn apply(args: &args::Copy, path: &Path, context: &Context, reported: &mut bool) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let _grace = context.interrupts.grace();
+    let saved = saved::read(path, args.shard)?;
+    let (sources, targets) = saved::places(&saved)?;
+    for target in &targets {
+        check_link(args, &sources, target)?;
+        check_stdout(args, target, context)?;
+    }
+    let opening = Opening {
+        reading: args.layout_options(),
+        target: args.target_options(),
+        writing: &args.writing,
+        network: &args.network,
+        concurrency: args.concurrency.concurrency,
+        pretend: args.dry_run,
+    };
+    let options = options(args, context)?;
+    let Opened { runner, ends, targets } = opening.open(&sources, &targets, context)?;
+    let plan = runner.block_on(async { transship_copy::apply(&saved, &ends, &options, args.force).await })?;
+    if args.dry_run {
+        return show_plan(args, &plan, &targets, context);
+    }
+    carry_out(Work { plan, targets, runner, begun }, args, context, reported)
+}
+
+/// A plan, and all that is needed to carry it out.
+struct Work {
+    plan: Plan,
+    targets: Targets,
+    runner: Runner,
+    begun: Instant,
+}
+
+fn carry_out(work: Work, args: &args::Copy, context: &Context, reported: &mut bool) -> Result<(), Failure> {
+    let Work { plan, mut targets, runner, begun } = work;
     let report = runner.block_on(async { Ok::<_, Failure>(plan.run().await) });
     context.progress.end();
     let mut report = report
         .map_err(|failure| failure.hint("what arrived is kept: the same command goes on from there"))?;
     report.schema = "transship.copy/v1";
-    if let Some(made) = &mut made {
-        made.ended(&report);
-    }
-    if is_stdout(&dest) {
-        let place = dest.location().to_string();
-        report.roots.iter_mut().for_each(|root| root.destination.clone_from(&place));
-    }
+    report.warnings.extend(context.progress.warnings());
+    targets.ended(&report);
+    targets.rename(&mut report);
     if let Some(path) = &args.report {
-        files::replace(path, &output::plain_json(&report)?)?;
+        let effort = Effort::of(&report, begun.elapsed(), context);
+        files::replace(path, &output::plain_json(&effort.with(&report))?)?;
         *reported = true;
     }
-    if let Some(tar) = &tar {
-        tar.send()?;
+    targets.send()?;
+    let effort = Effort::of(&report, begun.elapsed(), context);
+    finish(args, &targets, &effort.with(&report), context)?;
+    if let (true, Some(shard)) = (report.roots.is_empty(), args.shard) {
+        context.progress.note(&format!("nothing of this falls to shard {shard}"));
+        return Ok(());
     }
-    finish(args, &dest, &report, context)?;
     transfer::summarize(&report, begun.elapsed(), context);
     if args.link == Link::Symlink && report.content.linked.count > 0 {
-        let text = format!(
-            "{} holds links to blobs of the source: read it with --links follow, and leave the source where it is",
-            dest.location()
-        );
-        context.progress.note(&text);
+        let text = "the copy holds links to blobs of the source: read it with --links follow, and leave the source where \
+            it is";
+        context.progress.note(text);
     }
     ended(&report, context)
 }
 
 impl args::Copy {
+    /// Whether nothing is to move.
+    fn only_plans(&self) -> bool {
+        self.dry_run || self.plan.is_some()
+    }
+
     fn layout_options(&self) -> transship_layout::LayoutOptions {
         local::options(&self.reading, &self.writing)
     }
@@ -174,13 +233,21 @@ fn check(args: &args::Copy, sources: &[Place], dest: &Place, context: &Context) 
     if args.short_names && dest.registry().is_some() {
         return Err(Failure::usage("--short-names is for layouts; names in a registry are always short"));
     }
-    if is_stdout(dest) && context.output.is_json() && !args.dry_run {
-        return Err(
-            Failure::usage("standard output is for the archive").hint("--report FILE has the same JSON")
-        );
+    check_stdout(args, dest, context)?;
+    if args.plan.is_some() {
+        saved::refuse_pipes(sources)?;
     }
     if args.files.descriptor_file.is_some() && (sources.len() > 1 || args.takes_all()) {
         return Err(Failure::usage("--descriptor-file is for one thing").hint("--report tells of several"));
+    }
+    Ok(())
+}
+
+fn check_stdout(args: &args::Copy, dest: &Place, context: &Context) -> Result<(), Failure> {
+    if is_stdout(dest) && context.output.is_json() && !args.only_plans() {
+        return Err(
+            Failure::usage("standard output is for the archive").hint("--report FILE has the same JSON")
+        );
     }
     Ok(())
 }
@@ -279,7 +346,7 @@ fn source(place: &Place, dest: &Place, args: &args::Copy, runner: &Runner) -> Re
         Place::Layout { path, reference } => {
             let options = args.layout_options();
             // A layout that is copied into itself is one place, and is written to.
-            let layout = match is_same_folder(path, dest) && !args.dry_run {
+            let layout = match is_same_folder(path, dest) && !args.only_plans() {
                 true => options.open(path)?,
                 false => options.open_read_only(path)?,
             };
@@ -301,11 +368,6 @@ fn source(place: &Place, dest: &Place, args: &args::Copy, runner: &Runner) -> Re
     Ok(Source { endpoint, select })
 }
 
-fn is_same_folder(path: &Path, dest: &Place) -> bool {
-    let Place::Layout { path: dest, .. } = dest else { return false };
-    path == dest || path.canonicalize().is_ok_and(|path| dest.canonicalize().is_ok_and(|dest| path == dest))
-}
-
 fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<Destination, Failure> {
     match (place, made) {
         (Place::Layout { reference, .. }, Some(made)) => {
@@ -320,39 +382,38 @@ fn destination(place: &Place, made: Option<&Made>, runner: &Runner) -> Result<De
     }
 }
 
-fn dry_run(plan: &transship_copy::Plan, dest: &Place, context: &Context) -> Result<(), Failure> {
+/// Prints what would move; a plan that is saved only if that is asked for.
+fn show_plan(args: &args::Copy, plan: &Plan, targets: &Targets, context: &Context) -> Result<(), Failure> {
     let mut summary = plan.summary();
     summary.schema = "transship.plan/v1";
-    let place = match dest.clone() {
-        // A layout that is not there yet was planned for elsewhere, and so was what goes through a pipe.
-        Place::Layout { path, .. } => Some(Place::Layout { path, reference: None }),
-        Place::Archive { path, form, .. } => Some(Place::Archive { path, reference: None, form }),
-        Place::Registry(_) => None,
-    };
-    if let Some(place) = place.map(|place| place.to_string()) {
-        summary.roots.iter_mut().for_each(|root| root.destination.clone_from(&place));
-        summary.destinations.iter_mut().for_each(|to| to.destination.clone_from(&place));
-    }
+    targets.rename_plan(&mut summary);
     if context.output.is_json() {
         return context.output.raw(&output::plain_json(&summary)?);
     }
-    context.output.raw(transfer::plan_text(&summary).as_bytes())?;
+    if args.dry_run {
+        context.output.raw(transfer::plan_text(&summary).as_bytes())?;
+    }
     let failed = summary.roots.iter().find_map(|root| root.failure.as_ref());
     failed.map_or(Ok(()), |failure| Err(transfer::failure(failure)))
 }
 
 /// Prints the result, and writes the files that were asked for.
-fn finish(args: &args::Copy, dest: &Place, report: &Report, context: &Context) -> Result<(), Failure> {
+fn finish(args: &args::Copy, targets: &Targets, full: &Full<'_>, context: &Context) -> Result<(), Failure> {
+    let report = full.report;
     let asked: Vec<_> =
         report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed).collect();
     let lines: String = match asked.as_slice() {
-        [only] if report.roots.iter().filter(|root| root.why == Why::Asked).count() == 1 => {
+        [only]
+            if args.shard.is_none()
+                && report.roots.iter().filter(|root| root.why == Why::Asked).count() == 1 =>
+        {
             only.digest.iter().map(|digest| format!("{digest}\n")).collect()
         }
         several => several
             .iter()
             .filter_map(|root| {
-                Some(format!("{}\t{}\n", root.digest.as_ref()?, transfer::location(dest, root)))
+                let location = transfer::location(targets.of(root)?, root);
+                Some(format!("{}\t{location}\n", root.digest.as_ref()?))
             })
             .collect(),
     };
@@ -365,12 +426,12 @@ fn finish(args: &args::Copy, dest: &Place, report: &Report, context: &Context) -
             files::replace(path, &output::plain_json(&descriptor)?)?;
         }
     }
-    if is_stdout(dest) {
+    if targets.to_stdout() {
         lines.lines().for_each(|line| context.progress.note(line));
         return Ok(());
     }
     if context.output.is_json() {
-        return context.output.raw(&output::plain_json(report)?);
+        return context.output.raw(&output::plain_json(full)?);
     }
     context.output.raw(lines.as_bytes())
 }
@@ -392,9 +453,4 @@ pub(super) fn ended(report: &Report, context: &Context) -> Result<(), Failure> {
     let total = report.roots.len();
     Err(Failure::new(kind, format!("{} of {total} failed", failed.len()))
         .hint("the same command tries again what is missing"))
-}
-
-/// Numbers of a copy for programs.
-pub(super) fn numbers(report: &Report) -> serde_json::Value {
-    json!({ "content": report.content, "referrers": report.referrers, "leftOut": report.left_out })
 }

@@ -42,7 +42,7 @@ fn login(args: &args::Login, context: &Context) -> Result<(), Failure> {
     let network = Network::try_credential(context, &flags, registry, credential.clone())?;
     network.block_on(network.client.ping(registry))?;
     // One request is answered without a question for credentials.
-    let asked = context.progress.requests() > 1;
+    let asked = context.progress.requests().values().sum::<u64>() > 1;
     let store = CredentialStore::new(file, context.environment.path.clone());
     network.block_on(store.save(registry, &credential))?;
     let shown = crate::show::plain(&path.display().to_string());

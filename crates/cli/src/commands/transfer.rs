@@ -1,12 +1,15 @@
 //! What `copy` and `pack --to` a registry have in common: running the engine, and telling of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::json;
 use transship_copy::names::Name;
-use transship_copy::{Events, Part, Placed, Report, RootReport, Status, Summary};
+use transship_copy::{Events, Part, Placed, Report, RootReport, Status, Summary, Totals};
 use transship_layout::{Layout, LayoutOptions};
 use transship_registry::{Client, Repository};
 use transship_spec::{Descriptor, Digest, Kind, Location, Reference};
@@ -104,8 +107,8 @@ impl Made {
     }
 
     /// How the copy ended: if nothing was named, then what arrived is kept only if another try could go on with it.
-    pub(super) fn ended(&mut self, report: &Report) {
-        if report.roots.iter().any(|root| root.status != Status::Failed) {
+    pub(super) fn ended(&mut self, report: &Report, is_ours: impl Fn(&RootReport) -> bool) {
+        if report.roots.iter().any(|root| root.status != Status::Failed && is_ours(root)) {
             self.new = None;
         }
         self.resumable = matches!(report.kind(), None | Some(Kind::Network | Kind::Interrupted | Kind::Busy));
@@ -191,6 +194,10 @@ impl Events for Watched {
         }
     }
 
+    fn blob_failed(&self, blob: &Descriptor) {
+        self.0.gone(&blob.digest.to_string());
+    }
+
     fn root_done(&self, root: &RootReport) {
         let digest = root.digest.as_ref().map(|digest| format!(", {digest}")).unwrap_or_default();
         self.0.detail(&format!("{}: {}{digest}", show::plain(&root.source), word(root)));
@@ -244,6 +251,45 @@ pub(super) fn location(dest: &Place, root: &RootReport) -> String {
     }
 }
 
+/// What a copy cost.
+#[derive(Debug, Serialize)]
+pub(super) struct Effort {
+    /// Bytes that went from place to place.
+    bytes: u64,
+    /// Requests, all in all and to each host.
+    requests: u64,
+    hosts: BTreeMap<String, u64>,
+    seconds: f64,
+}
+
+/// A report, and what it cost.
+#[derive(Debug, Serialize)]
+pub(super) struct Full<'a> {
+    #[serde(flatten)]
+    pub(super) report: &'a Report,
+    #[serde(flatten)]
+    effort: Effort,
+}
+
+impl Effort {
+    pub(super) fn of(report: &Report, time: Duration, context: &Context) -> Self {
+        let hosts = context.progress.requests();
+        let seconds = (time.as_secs_f64() * 1000.0).round() / 1000.0;
+        Self { bytes: report.content.bytes(), requests: hosts.values().sum(), hosts, seconds }
+    }
+
+    fn numbers(&self, report: &Report) -> serde_json::Value {
+        json!({
+            "content": report.content, "referrers": report.referrers, "leftOut": report.left_out,
+            "bytes": self.bytes, "requests": self.requests, "hosts": self.hosts, "seconds": self.seconds,
+        })
+    }
+
+    pub(super) fn with(self, report: &Report) -> Full<'_> {
+        Full { report, effort: self }
+    }
+}
+
 /// One line at the end: what moved, what was there, what was mounted, how long; and what was left out.
 pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
     let content = &report.content;
@@ -276,13 +322,12 @@ pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
     if report.referrers > 0 {
         parts.push(format!("with {}", show::count(report.referrers, "referrer", "referrers")));
     }
-    parts.push(show::duration(time));
-    let mut numbers = super::copy::numbers(report);
-    if let Some(members) = numbers.as_object_mut() {
-        members.insert("seconds".to_owned(), time.as_secs_f64().into());
-        members.insert("requests".to_owned(), context.progress.requests().into());
+    let effort = Effort::of(report, time, context);
+    if effort.requests > 0 {
+        parts.push(several(effort.requests, "request", "requests"));
     }
-    context.progress.summary(&parts.join(", "), &numbers);
+    parts.push(show::duration(time));
+    context.progress.summary(&parts.join(", "), &effort.numbers(report));
     let left = report.left_out.nondistributable;
     if left.count > 0 {
         let text = format!(
@@ -363,15 +408,21 @@ pub(super) fn plan_text(plan: &Summary) -> String {
         let line = line + &part.unwrap_or_default() + &converted.unwrap_or_default();
         text.push_str(&format!("{line}{}\n", failure.unwrap_or_default()));
     }
-    let (blobs, manifests) = (plan.missing.blobs, plan.missing.manifests);
-    text.push_str(&format!(
-        "missing: {} and {}, {}\nthere: {} and {}, {}\n",
-        several(blobs.count, "blob", "blobs"),
-        several(manifests.count, "manifest", "manifests"),
-        show::bytes(blobs.bytes + manifests.bytes),
-        several(plan.present.blobs.count, "blob", "blobs"),
-        several(plan.present.manifests.count, "manifest", "manifests"),
-        show::bytes(plan.present.blobs.bytes + plan.present.manifests.bytes),
-    ));
+    text.push_str(&format!("missing: {}\n", totals(&plan.missing)));
+    text.push_str(&format!("there: {}\n", totals(&plan.present)));
+    for to in plan.destinations.iter().filter(|_| plan.destinations.len() > 1) {
+        let (missing, present) = (show::bytes(to.missing.bytes()), show::bytes(to.present.bytes()));
+        let place = show::plain(&to.destination);
+        text.push_str(&format!("{place}: {missing} missing, {present} there\n"));
+    }
     text
+}
+
+fn totals(totals: &Totals) -> String {
+    format!(
+        "{} and {}, {}",
+        several(totals.blobs.count, "blob", "blobs"),
+        several(totals.manifests.count, "manifest", "manifests"),
+        show::bytes(totals.bytes()),
+    )
 }

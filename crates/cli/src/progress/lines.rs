@@ -76,6 +76,13 @@ impl Lines {
         Some((open.name, open.done.max(open.size.unwrap_or_default())))
     }
 
+    /// It did not arrive.
+    pub(super) fn gone(&mut self, key: &str) {
+        if self.open.remove(key).is_some() && self.json {
+            print(&event("failed", json!({ "item": key })));
+        }
+    }
+
     fn line(&self) -> String {
         let time = self.begun.elapsed();
         let rate = self.done as f64 / time.as_secs_f64().max(0.001);

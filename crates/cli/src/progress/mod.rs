@@ -8,8 +8,8 @@ mod bars;
 mod hush;
 mod lines;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anstyle::{AnsiColor, Style};
@@ -34,7 +34,10 @@ struct Shared {
     quiet: bool,
     verbose: bool,
     colour: bool,
-    requests: AtomicU64,
+    /// Requests sent so far, by host.
+    requests: Mutex<BTreeMap<String, u64>>,
+    /// What registries had to say.
+    warnings: Mutex<Vec<String>>,
 }
 
 /// How transfers are shown.
@@ -76,7 +79,8 @@ impl Progress {
             quiet: verbosity.quiet,
             verbose: verbosity.verbose,
             colour: environment.terminal && !environment.no_color,
-            requests: AtomicU64::new(0),
+            requests: Mutex::default(),
+            warnings: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -212,6 +216,15 @@ impl Progress {
         }
     }
 
+    /// A transfer was given up.
+    pub(crate) fn gone(&self, key: &str) {
+        match &mut *self.screen() {
+            Screen::Bars(bars) => drop(bars.finished(key)),
+            Screen::Lines(lines) => lines.gone(key),
+            Screen::Nothing => {}
+        }
+    }
+
     /// Takes the bars away.
     pub(crate) fn end(&self) {
         if let Screen::Bars(bars) = &mut *self.screen() {
@@ -219,12 +232,26 @@ impl Progress {
         }
     }
 
-    pub(crate) fn count_request(&self) {
-        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_request(&self, host: &str) {
+        let mut requests = self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        match requests.get_mut(host) {
+            Some(count) => *count += 1,
+            None => drop(requests.insert(host.to_owned(), 1)),
+        }
     }
 
-    /// Requests sent so far.
-    pub(crate) fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::Relaxed)
+    /// Requests sent so far, by host.
+    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
+        self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what a registry had to say for the report.
+    pub(crate) fn keep_warning(&self, text: String) {
+        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// What registries had to say so far, each thing once.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

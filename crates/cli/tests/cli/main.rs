@@ -27,6 +27,7 @@ mod real;
 mod registries;
 mod reproducible;
 mod runs;
+mod saved;
 mod scale_out;
 mod scripted;
 mod serve;

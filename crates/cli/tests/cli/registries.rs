@@ -1,6 +1,7 @@
 //! Commands on the CNCF registry: there and back, tags, manifests and blobs.
 
 use serde_json::Value;
+use transship_testkit::{Fault, TestRegistry};
 
 use crate::real::registry;
 use crate::support::{EMPTY, Sandbox};
@@ -38,6 +39,29 @@ fn there_and_back_everything_is_as_it_was() {
     };
     assert_eq!(json("oci:out:v1"), json(&there));
     assert_eq!(json("oci:out:v1"), json("oci:back:v1"));
+}
+
+#[test]
+fn the_report_tells_what_the_copy_cost_and_what_registries_say_once() {
+    let (sandbox, registry) = (Sandbox::new(), TestRegistry::builder().start_blocking());
+    sandbox.write("rootfs/file", "hello");
+    sandbox.ok(&["pack", "image", "rootfs", "--to", "oci:out:v1"]);
+    registry.fault(Fault::on("*", "").header("warning", "299 - \"moving house\""));
+    let there = format!("docker://{}/team/app:v1", registry.address());
+    let run = sandbox.run(&["copy", "oci:out:v1", &there, "--report", "report.json", "--progress", "plain"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.stderr.matches("moving house").count(), 1, "{run:?}");
+    let report: Value = serde_json::from_str(&sandbox.read("report.json")).unwrap();
+    let requests = registry.requests().len();
+    assert_eq!(report["requests"], requests);
+    assert_eq!(report["hosts"], serde_json::json!({ registry.address(): requests }));
+    assert_eq!(report["warnings"], serde_json::json!([format!("{}: moving house", registry.address())]));
+    let content = &report["content"];
+    let tally = |name: &str| content[name]["bytes"].as_u64().unwrap();
+    assert_eq!(report["bytes"], tally("copied") + tally("manifests"));
+    assert_eq!((&content["mounted"]["count"], &content["resumed"]["count"]), (&0.into(), &0.into()));
+    assert!(report["seconds"].as_f64().is_some(), "{report}");
+    assert!(run.stderr.contains(&format!(", {requests} requests, ")), "{run:?}");
 }
 
 #[test]

@@ -132,7 +132,9 @@ async fn row_24_a_cut_download_goes_on_where_it_ended() {
     let (registry, from, layer) = registry(folder.path()).await;
     let to = layout(&folder.path().join("to"));
     registry.fault(Fault::on("GET", &layer.digest.encoded()).times(1).cut_after(1_000_000));
-    assert_done(&pull(&registry, &to).await);
+    let report = pull(&registry, &to).await;
+    assert_done(&report);
+    assert_eq!(report.content.resumed.count, 0, "nothing was there before");
     assert_eq!(blobs(&to), blobs(&from));
     assert_eq!(registry.counts().blob_get, 3);
     assert!(registry.counts().sent < LAYER as u64 + 100_000, "{}", registry.counts().sent);
@@ -159,8 +161,13 @@ async fn a_download_that_was_given_up_goes_on_in_the_next_copy() {
     assert_eq!(report.kind(), Some(Kind::Network));
     assert!(names(&to).is_empty());
     registry.heal().forget();
-    assert_done(&pull(&registry, &to).await);
+    let report = pull(&registry, &to).await;
+    assert_done(&report);
     assert_eq!(blobs(&to), blobs(&from));
+    let resumed = report.content.resumed;
+    assert!(resumed.count == 1 && resumed.bytes > 1_000_000, "{resumed:?}");
+    let moved = report.content.copied.bytes + report.content.manifests.bytes - resumed.bytes;
+    assert_eq!(report.content.bytes(), moved);
     let ranges: Vec<String> = registry
         .requests()
         .iter()

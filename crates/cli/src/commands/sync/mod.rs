@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use transship_copy::sync::{Config, Plans, Work};
-use transship_copy::{Error, Options, PlannedDestination, Report, SavedPlan, Status, Summary, Why};
+use transship_copy::{Error, Options, SavedPlan, Status, Why};
 use transship_spec::Kind;
 
 use self::places::Places;
 use crate::args;
 use crate::commands::copy::Unplanned;
-use crate::commands::transfer::{self, Runner, Watched};
+use crate::commands::transfer::{self, Effort, Full, Runner, Watched};
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
-use crate::{files, output, show};
+use crate::{files, output};
 
 /// The largest file of settings, in bytes; the parser has the same limit.
 const LARGEST: u64 = 4 << 20;
@@ -98,12 +98,14 @@ fn sync(args: &args::Sync, context: &Context, reported: &mut bool) -> Result<(),
     let mut report = report
         .map_err(|failure| failure.hint("what arrived is kept: the same command goes on from there"))?;
     report.schema = "transship.sync/v1";
+    report.warnings.extend(context.progress.warnings());
     places.ended(&report);
+    let full = Effort::of(&report, begun.elapsed(), context).with(&report);
     if let Some(path) = &args.report {
-        files::replace(path, &output::plain_json(&report)?)?;
+        files::replace(path, &output::plain_json(&full)?)?;
         *reported = true;
     }
-    finish(&report, &places, context)?;
+    finish(&full, &places, context)?;
     transfer::summarize(&report, begun.elapsed(), context);
     super::copy::ended(&report, context)
 }
@@ -164,7 +166,7 @@ fn dry_run(plans: &Plans, places: &Places<'_>, context: &Context) -> Result<(), 
     summary.destinations.iter_mut().for_each(|place| places.rename(&mut place.destination));
     let text = match context.output.is_json() {
         true => output::plain_json(&summary)?,
-        false => format!("{}{}", transfer::plan_text(&summary), bytes(&summary)).into_bytes(),
+        false => transfer::plan_text(&summary).into_bytes(),
     };
     context.output.raw(&text)?;
     let failed = summary.roots.iter().filter(|root| root.failure.is_some()).count();
@@ -174,24 +176,13 @@ fn dry_run(plans: &Plans, places: &Places<'_>, context: &Context) -> Result<(), 
     }
 }
 
-/// How much goes to each of several destinations.
-fn bytes(summary: &Summary) -> String {
-    if summary.destinations.len() < 2 {
-        return String::new();
-    }
-    let line = |to: &PlannedDestination| {
-        let (missing, present) = (show::bytes(to.missing.bytes()), show::bytes(to.present.bytes()));
-        format!("{}: {missing} missing, {present} there\n", show::plain(&to.destination))
-    };
-    summary.destinations.iter().map(line).collect()
-}
-
 /// Prints what was asked for and is there.
-fn finish(report: &Report, places: &Places<'_>, context: &Context) -> Result<(), Failure> {
+fn finish(full: &Full<'_>, places: &Places<'_>, context: &Context) -> Result<(), Failure> {
     if context.output.is_json() {
-        return context.output.raw(&output::plain_json(report)?);
+        return context.output.raw(&output::plain_json(full)?);
     }
-    let asked = report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed);
+    let asked =
+        full.report.roots.iter().filter(|root| root.why == Why::Asked && root.status != Status::Failed);
     let lines = asked.filter_map(|root| {
         let place = places.of(&root.destination)?;
         Some(format!("{}\t{}\n", root.digest.as_ref()?, transfer::location(&place, root)))

@@ -192,7 +192,8 @@ impl<'a> Places<'a> {
     /// How the copies ended, for layouts that were made for them.
     pub(super) fn ended(&mut self, report: &Report) {
         for made in self.layouts.values_mut() {
-            made.ended(report);
+            let called = endpoint::layout(made.layout().clone()).place().to_string();
+            made.ended(report, |root| root.destination == called);
         }
     }
 }
