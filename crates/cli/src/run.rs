@@ -116,6 +116,10 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
             let out = &args.out;
             (out.formatted.format, out.progress.progress, out.verbosity.clone())
         }
+        Command::Attach(args) => {
+            let out = &args.out;
+            (out.formatted.format, out.progress.progress, out.verbosity.clone())
+        }
         Command::Edit(args) => {
             let out = &args.out;
             (out.formatted.format, out.progress.progress, out.verbosity.clone())
@@ -159,6 +163,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Init(args) => commands::init::run(&args, context),
         Command::Pack(command) => commands::pack::run(&command, context),
+        Command::Attach(args) => commands::attach::run(&args, context),
         Command::Edit(args) => commands::edit::run(&args, context),
         Command::Index(command) => commands::index::run(&command, context),
         Command::Serve(args) => commands::serve::run(&args, context),

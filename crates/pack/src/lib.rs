@@ -2,6 +2,7 @@
 //!
 //! - [`pack_image`] makes an image of folders and tars, each a layer, alone or upon a [`Base`].
 //! - [`pack_files`] makes an artifact of any files, in the form of ORAS.
+//! - [`list_by_fallback_tag`] lists an artifact that refers to another one in a second way.
 //! - [`kinds`] are sorts of artifacts, each in the form of its own tool: recognised, described, extracted, packed.
 //! - [`extract`] makes the files of an artifact, by the rules of its kind.
 //! - [`pack_layer`] makes one layer: read, hashed and compressed in one pass. [`write_layer`] writes it to a file, and
@@ -37,6 +38,7 @@
 //! ```
 
 mod artifact;
+mod attach;
 mod base;
 mod changeset;
 mod config;
@@ -64,6 +66,7 @@ mod walk;
 mod warning;
 
 pub use artifact::{Artifact, ArtifactConfig, ArtifactOptions};
+pub use attach::list_by_fallback_tag;
 pub use base::{Base, Holder};
 pub use config::ConfigChanges;
 pub use diff::{

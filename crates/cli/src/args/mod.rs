@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help, and printed as they are")]
 
+mod attach;
 mod check;
 mod content;
 mod copy;
@@ -22,6 +23,7 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use attach::Attach;
 pub(crate) use check::Check;
 pub(crate) use content::{
     BlobCommand, BlobGet, BlobPut, Init, Inspect, Ls, ManifestCommand, ManifestGet, ManifestPut, Resolve, Tag,
@@ -86,6 +88,8 @@ pub enum Command {
     /// Pack files into an image or an artifact
     #[command(subcommand)]
     Pack(PackCommand),
+    /// Attach files to something: an artifact that refers to it
+    Attach(Box<Attach>),
     /// Change an image: how it is run, what it says of itself, its layers
     #[command(visible_alias = "mutate")]
     Edit(Box<Edit>),

@@ -1,6 +1,9 @@
 //! What was made here goes to where it is to be: into a layout at once, to an archive or a registry by way of a scratch
 //! layout and the engine of copies.
 
+use std::sync::Arc;
+
+use transship_copy::endpoint::Endpoint;
 use transship_copy::{Destination, Options, Request, Select, Selection, Source, endpoint};
 use transship_layout::{Layout, Name};
 use transship_spec::{Descriptor, Kind, Location, Reference};
@@ -29,6 +32,23 @@ pub(super) fn deliver<T: Delivered>(
     make: impl FnOnce(&Layout, Option<&Name>) -> Result<T, Failure>,
 ) -> Result<(Place, T), Failure> {
     let place = Place::find(to, Made::Now)?;
+    if let Place::Registry(reference) = &place
+        && reference.tag().is_none()
+        && reference.digest().is_none()
+    {
+        return Err(Failure::usage(format!("{place} has no tag")).hint(format!("give it one: {place}:TAG")));
+    }
+    deliver_to(place, out, context, make)
+}
+
+/// The same to a place that was found, which may be a repository without a tag: for what is found by its digest, or by what
+/// it refers to.
+pub(super) fn deliver_to<T: Delivered>(
+    place: Place,
+    out: &PackOutput,
+    context: &Context,
+    make: impl FnOnce(&Layout, Option<&Name>) -> Result<T, Failure>,
+) -> Result<(Place, T), Failure> {
     let made = match &place {
         Place::Layout { path, reference } => {
             let name = name_of(reference.as_deref(), &place)?;
@@ -100,9 +120,6 @@ fn into_registry<T: Delivered>(
             "the digest of what is made is not known before, so {place} cannot name it"
         )));
     }
-    if reference.tag().is_none() {
-        return Err(Failure::usage(format!("{place} has no tag")).hint(format!("give it one: {place}:TAG")));
-    }
     let runner = Runner::new(context, &out.network, &[place], 6)?;
     let destination =
         Destination::Registry { client: runner.client()?.clone(), reference: reference.clone() };
@@ -110,6 +127,9 @@ fn into_registry<T: Delivered>(
     let repository = runner.repository(reference)?.for_writing();
     runner.block_on(repository.manifest_head(&crate::content::which(reference)))?;
     let by_way = |made: &T, layout: Layout| {
+        if reference.tag().is_none() {
+            return runner.block_on(by_digest(made, layout, endpoint::registry(repository.clone())));
+        }
         let select = Select::One(Some(made.descriptor().digest.to_string()));
         let source = Source { endpoint: endpoint::layout(layout), select };
         runner.block_on(async {
@@ -136,21 +156,31 @@ fn into_archive<T: Delivered>(
     };
     let runner = Runner::new(context, &out.network, &[place], 6)?;
     let to_archive = |made: &T, layout: Layout| {
-        let (from, digest) = (endpoint::layout(layout), made.descriptor().digest.to_string());
-        let destination = tar.destination();
-        runner.block_on(async {
-            if tar.is_named() {
-                let source = Source { endpoint: from, select: Select::One(Some(digest)) };
-                return transship_copy::requests(&[source], &destination, &Selection::default()).await;
-            }
-            let listed = from.call(Some(&digest)).await?;
+        if !tar.is_named() {
             let to = endpoint::archive_target(tar.target().clone());
-            Ok(vec![Request { from, listed, to, name: transship_copy::names::Name::Digest, digest: None }])
+            return runner.block_on(by_digest(made, layout, to));
+        }
+        let select = Select::One(Some(made.descriptor().digest.to_string()));
+        let (source, destination) =
+            (Source { endpoint: endpoint::layout(layout), select }, tar.destination());
+        runner.block_on(async {
+            transship_copy::requests(&[source], &destination, &Selection::default()).await
         })
     };
     let made = by_way_of_scratch(out, &runner, context, make, to_archive)?;
     tar.send()?;
     Ok(made)
+}
+
+/// What was made goes there without a name.
+async fn by_digest<T: Delivered>(
+    made: &T,
+    layout: Layout,
+    to: Arc<dyn Endpoint>,
+) -> transship_copy::Result<Vec<Request>> {
+    let (from, digest) = (endpoint::layout(layout), made.descriptor().digest.to_string());
+    let listed = from.call(Some(&digest)).await?;
+    Ok(vec![Request { from, listed, to, name: transship_copy::names::Name::Digest, digest: None }])
 }
 
 /// Makes it in a scratch layout, and copies it from there.

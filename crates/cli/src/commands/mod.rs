@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod archive;
+pub(crate) mod attach;
 pub(crate) mod blob;
 pub(crate) mod check;
 pub(crate) mod completions;

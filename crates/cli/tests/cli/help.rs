@@ -10,6 +10,7 @@ const COMMANDS: &[&str] = &[
     "pack image",
     "pack layer",
     "pack files",
+    "attach",
     "edit",
     "index create",
     "index add",

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod archives;
+mod attach;
 mod bad_input;
 mod check;
 mod converting;

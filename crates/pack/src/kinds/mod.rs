@@ -55,6 +55,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attached;
 mod extract;
 mod facts;
 pub(crate) mod files;
@@ -68,6 +69,7 @@ mod sif;
 mod sight;
 mod unknown;
 
+pub use attached::{Recognised, recognise_file};
 pub(crate) use extract::check as check_files;
 pub use extract::{Extract, Taken, titled};
 pub use facts::{Fact, Facts, Piece};

@@ -3,31 +3,57 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, Files, LayerOptions, pack_files};
+use transship_pack::{Artifact, ArtifactConfig, ArtifactOptions, File, Files, LayerOptions, pack_files};
 use transship_spec::{Descriptor, MediaType, annotations as keys};
 
 use super::watch::Watched;
 use super::{LayerReport, Packed, annotations, apart, descriptor, epoch, into};
-use crate::args::{PackFiles, PackOutput};
+use crate::args::{AnnotationFlags, PackFiles, PackOutput};
 use crate::content::Content;
 use crate::context::Context;
 use crate::exit::{Cannot as _, Failure};
 
+/// What is said of an artifact of files, beside them.
+pub(in crate::commands) struct Said<'a> {
+    pub(in crate::commands) artifact_type: Option<&'a MediaType>,
+    pub(in crate::commands) config: Option<&'a str>,
+    pub(in crate::commands) subject: Option<Descriptor>,
+    pub(in crate::commands) annotations: &'a AnnotationFlags,
+    pub(in crate::commands) created: Option<&'a str>,
+}
+
 pub(super) fn run(args: &PackFiles, context: &Context) -> Result<(), Failure> {
-    let artifact = ArtifactOptions {
-        artifact_type: args.artifact_type.clone(),
-        config: args.config.as_deref().map(config),
+    let said = Said {
+        artifact_type: args.artifact_type.as_ref(),
+        config: args.config.as_deref(),
         subject: args.subject.as_deref().map(|text| subject(text, &args.out, context)).transpose()?,
-        annotations: annotations(&args.annotations)?,
-        created: args.created.clone(),
-        source_date_epoch: epoch(context)?,
+        annotations: &args.annotations,
+        created: args.created.as_deref(),
     };
     let inputs: Vec<&Path> = args.inputs.iter().map(|input| input.path.as_path()).collect();
     apart(&inputs, &args.to, &[])?;
-    let watched = Watched::new(&context.progress, &inputs, true);
-    let layer = LayerOptions { progress: Some(Arc::new(watched)), ..LayerOptions::default() };
-    let files = Files { files: args.inputs.clone(), artifact, layer };
+    let files = files(args.inputs.clone(), said, context)?;
     into(&args.to, &args.out, context, |layout, name| Ok(packed(pack_files(layout, name, &files)?)))
+}
+
+/// The files and what is said of them, as the library takes it.
+pub(in crate::commands) fn files(
+    inputs: Vec<File>,
+    said: Said<'_>,
+    context: &Context,
+) -> Result<Files, Failure> {
+    let artifact = ArtifactOptions {
+        artifact_type: said.artifact_type.cloned(),
+        config: said.config.map(config),
+        subject: said.subject,
+        annotations: annotations(said.annotations)?,
+        created: said.created.map(str::to_owned),
+        source_date_epoch: epoch(context)?,
+    };
+    let paths: Vec<&Path> = inputs.iter().map(|input| input.path.as_path()).collect();
+    let watched = Watched::new(&context.progress, &paths, true);
+    let layer = LayerOptions { progress: Some(Arc::new(watched)), ..LayerOptions::default() };
+    Ok(Files { files: inputs, artifact, layer })
 }
 
 /// `FILE[:TYPE]`: what follows the last colon is the type if it is a media type.
@@ -57,7 +83,7 @@ pub(in crate::commands) fn subject(
     Ok(descriptor.bare())
 }
 
-pub(super) fn packed(artifact: Artifact) -> Packed {
+pub(in crate::commands) fn packed(artifact: Artifact) -> Packed {
     let layers = artifact.layers.into_iter().filter(|layer| layer.media_type != MediaType::OCI_EMPTY);
     let layers = layers.map(|layer| LayerReport {
         title: layer.annotations.get(keys::TITLE).cloned(),

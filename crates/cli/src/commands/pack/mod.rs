@@ -12,7 +12,7 @@ mod reuse;
 mod watch;
 
 pub(super) use config::{MAX_CONFIG, changes};
-pub(super) use files::subject;
+pub(super) use files::{Said, files, packed, subject};
 pub(super) use making::{check_folders, excludes, tar};
 
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ const MAX_DESCRIPTOR: u64 = 1 << 20;
 const MAX_ANNOTATIONS: u64 = 4 << 20;
 
 /// What was packed.
-struct Packed {
+pub(super) struct Packed {
     descriptor: Descriptor,
     platform: Option<String>,
     layers: Vec<LayerReport>,
@@ -102,6 +102,16 @@ fn into(
 ) -> Result<(), Failure> {
     let begun = std::time::Instant::now();
     let (place, packed) = deliver(to, out, context, pack)?;
+    announce((&place, packed), ("packed", begun), out, context)
+}
+
+/// Tells of what was packed, or attached, since it began.
+pub(super) fn announce(
+    (place, packed): (&Place, Packed),
+    (done, begun): (&str, std::time::Instant),
+    out: &PackOutput,
+    context: &Context,
+) -> Result<(), Failure> {
     for warning in &packed.warnings {
         context.progress.warning(&warning.to_string());
     }
@@ -110,12 +120,12 @@ fn into(
         Some(_) => show::count(packed.layers.len(), "layer", "layers"),
         None => show::count(packed.layers.len(), "file", "files"),
     };
-    let text = format!("packed {parts} ({}) in {}", show::bytes(bytes), show::duration(begun.elapsed()));
+    let text = format!("{done} {parts} ({}) in {}", show::bytes(bytes), show::duration(begun.elapsed()));
     let numbers = serde_json::json!({
         "layers": packed.layers.len(), "bytes": bytes, "seconds": begun.elapsed().as_secs_f64()
     });
     context.progress.summary(&text, &numbers);
-    let Some(location) = tell(&place, &packed.descriptor, out, context)? else { return Ok(()) };
+    let Some(location) = tell(place, &packed.descriptor, out, context)? else { return Ok(()) };
     let report = Report {
         location,
         digest: packed.descriptor.digest,
@@ -136,7 +146,7 @@ impl Delivered for Packed {
 
 /// Refuses to pack a layout into itself: it would hold another half of itself each time. Where it is left out already, the
 /// glob that leaves out what it is called while it is made is given.
-fn apart(inputs: &[&Path], to: &str, excludes: &[String]) -> Result<Vec<String>, Failure> {
+pub(super) fn apart(inputs: &[&Path], to: &str, excludes: &[String]) -> Result<Vec<String>, Failure> {
     let Place::Layout { path, .. } = Place::find(to, Made::Now)? else { return Ok(Vec::new()) };
     let mut globs = Vec::new();
     for input in inputs.iter().filter(|input| input.is_dir()) {
