@@ -55,6 +55,13 @@ pub(crate) struct AtExit<'a> {
     number: usize,
 }
 
+/// Something that removes itself when it is dropped, and what is done if a signal ends the program before. They go in this
+/// order, so that an end by signal waits for what is being removed.
+pub(crate) struct Guarded<'a, T> {
+    pub(crate) value: T,
+    _at_exit: AtExit<'a>,
+}
+
 impl Drop for AtExit<'_> {
     fn drop(&mut self) {
         self.interrupts.hooks().retain(|(number, _)| *number != self.number);
@@ -150,6 +157,11 @@ impl Interrupts {
             }
             told.await;
         }
+    }
+
+    /// Has `hook` done if a signal ends the program while `value` lives.
+    pub(crate) fn guard<T>(&self, value: T, hook: impl FnOnce() + Send + 'static) -> Guarded<'_, T> {
+        Guarded { value, _at_exit: self.at_exit(hook) }
     }
 
     /// Has `hook` done if a signal ends the program before what is returned is dropped.

@@ -107,6 +107,7 @@ pub(crate) fn open_archive(path: &Path) -> Result<Archive, Failure> {
 /// A layout that is written to. One that was not there is made beside its place, and appears when all is done; dropped
 /// before, or ended by a signal, it leaves nothing.
 pub(crate) struct Target<'a> {
+    // Dropped first: an end by signal waits until it is removed.
     made: Made,
     _at_exit: Option<AtExit<'a>>,
 }
@@ -133,9 +134,10 @@ impl<'a> Target<'a> {
         };
         let beside = new.path().to_owned();
         let at_exit = context.interrupts.at_exit(move || remove(&beside));
+        let target = Self { made: Made::Now(new), _at_exit: Some(at_exit) };
         drop(grace);
         context.interrupts.check()?;
-        Ok(Self { made: Made::Now(new), _at_exit: Some(at_exit) })
+        Ok(target)
     }
 
     /// Puts a new layout in its place.

@@ -103,11 +103,15 @@ impl Network {
     }
 }
 
+/// How often progress is told that time has passed.
+const TICK: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// A runtime for what is not blocking; a signal ends what it waits for.
 #[derive(Debug)]
 pub(crate) struct Async {
     runtime: Option<Runtime>,
     interrupts: Interrupts,
+    progress: Progress,
 }
 
 impl Async {
@@ -119,7 +123,11 @@ impl Async {
             builder.enable_all();
         }
         let failed = |error| Failure::new(Kind::Unexpected, format!("cannot start: {error}"));
-        Ok(Self { runtime: Some(builder.build().map_err(failed)?), interrupts: context.interrupts.clone() })
+        Ok(Self {
+            runtime: Some(builder.build().map_err(failed)?),
+            interrupts: context.interrupts.clone(),
+            progress: context.progress.clone(),
+        })
     }
 
     pub(crate) fn block_on<T, E: Into<Failure>>(
@@ -131,13 +139,29 @@ impl Async {
             return Err(Failure::new(Kind::Unexpected, "the runtime is gone"));
         };
         runtime.block_on(async {
-            let future = std::pin::pin!(future);
+            let watched = self.watched(future);
+            let future = std::pin::pin!(watched);
             let signal = std::pin::pin!(self.interrupts.wait());
             match futures_util::future::select(future, signal).await {
                 futures_util::future::Either::Left((result, _)) => result.map_err(Into::into),
                 futures_util::future::Either::Right((failure, _)) => Err(failure),
             }
         })
+    }
+
+    /// The same, while progress is told of time that passes.
+    async fn watched<T>(&self, future: impl Future<Output = T>) -> T {
+        let ticking = async {
+            loop {
+                tokio::time::sleep(TICK).await;
+                self.progress.tick();
+            }
+        };
+        let (future, ticking) = (std::pin::pin!(future), std::pin::pin!(ticking));
+        match futures_util::future::select(future, ticking).await {
+            futures_util::future::Either::Left((done, _)) => done,
+            futures_util::future::Either::Right((never, _)) => never,
+        }
     }
 
     /// The runtime, for code that blocks and lets it work.

@@ -78,10 +78,10 @@ fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
     let grace = context.interrupts.grace();
     let rootfs = Rootfs::begin(&args.directory)?;
     let beside = rootfs.path();
-    let _at_exit = context.interrupts.at_exit(move || local::remove(&beside));
+    let rootfs = context.interrupts.guard(rootfs, move || local::remove(&beside));
     drop(grace);
     context.interrupts.check()?;
-    let metadata = metadata_file(args, rootfs.target());
+    let metadata = metadata_file(args, rootfs.value.target());
     let options = UnpackOptions {
         limits: limits(&args.limits),
         durability: match args.durability {
@@ -91,7 +91,7 @@ fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
         metadata: metadata.clone(),
         progress: Some(Arc::new(Watched::new(&context.progress, Some(plan.stored_size())))),
     };
-    let done = transship_pack::unpack(opened.source(), &plan, rootfs, &options).map_err(limited)?;
+    let done = transship_pack::unpack(opened.source(), &plan, rootfs.value, &options).map_err(limited)?;
     let text = format!(
         "unpacked {} of {} ({}) in {}",
         counted(done.entries, "entry", "entries"),

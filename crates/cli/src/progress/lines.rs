@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Item;
+use super::{Doing, Item, Moved};
 use crate::show;
 
 /// Lines for people come this far apart.
 const PACE: Duration = Duration::from_secs(5);
+/// After so long without a word, people are told what is waited for.
+const SILENCE: Duration = Duration::from_secs(8);
 /// Events for programs come this far apart.
 const FAST_PACE: Duration = Duration::from_millis(500);
 
@@ -29,7 +31,7 @@ pub(super) struct Lines {
 struct Open {
     name: String,
     size: Option<u64>,
-    done: u64,
+    moved: Moved,
 }
 
 impl Lines {
@@ -50,14 +52,17 @@ impl Lines {
         if self.json {
             print(&event("started", json!({ "item": item.key, "name": item.name, "size": item.size })));
         }
-        let open = Open { name: item.name.to_owned(), size: item.size, done: 0 };
+        if let Some(known) = self.open.get_mut(item.key) {
+            known.moved.again();
+            return;
+        }
+        let open = Open { name: item.name.to_owned(), size: item.size, moved: Moved::default() };
         self.open.insert(item.key.to_owned(), open);
     }
 
     pub(super) fn advanced(&mut self, key: &str, bytes: u64) {
-        self.done += bytes;
         if let Some(open) = self.open.get_mut(key) {
-            open.done += bytes;
+            self.done += open.moved.advance(bytes, open.size);
         }
         let pace = if self.json { FAST_PACE } else { PACE };
         if self.told.elapsed() >= pace {
@@ -68,12 +73,55 @@ impl Lines {
 
     /// Gives what it was called, and its bytes.
     pub(super) fn finished(&mut self, key: &str) -> Option<(String, u64)> {
-        let open = self.open.remove(key)?;
+        let mut open = self.open.remove(key)?;
+        let moved = open.moved.done();
+        // What did not have to be moved is done, too.
+        self.done += open.moved.finish(open.size);
         if self.json {
-            print(&event("finished", json!({ "item": key, "bytes": open.done })));
+            print(&event("finished", json!({ "item": key, "bytes": moved })));
             return None;
         }
-        Some((open.name, open.done.max(open.size.unwrap_or_default())))
+        Some((open.name, moved.max(open.size.unwrap_or_default())))
+    }
+
+    /// Something was said.
+    pub(super) fn heard(&mut self) {
+        self.told = Instant::now();
+    }
+
+    /// Some time has passed: after a long silence it is said what is waited for.
+    pub(super) fn tick(&mut self, doing: &Doing) {
+        if self.told.elapsed() < SILENCE {
+            return;
+        }
+        self.told = Instant::now();
+        print(&if self.json { self.waiting_event(doing) } else { self.waiting_line(doing) });
+    }
+
+    fn waiting_event(&self, doing: &Doing) -> String {
+        let items: HashMap<_, _> = self.open.iter().map(|(key, open)| (key, open.moved.done())).collect();
+        let (bytes, total) = (self.done, self.total);
+        let Doing { host, requests } = doing;
+        event(
+            "waiting",
+            json!({ "bytes": bytes, "total": total, "items": items, "host": host, "requests": requests }),
+        )
+    }
+
+    fn waiting_line(&self, doing: &Doing) -> String {
+        let mut names: Vec<&str> = self.open.values().map(|open| &*open.name).collect();
+        names.sort_unstable();
+        let what = match names.as_slice() {
+            [] => return doing.to_string(),
+            [one] => (*one).to_owned(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        };
+        let from = doing.host.as_ref().map(|host| format!(", {host} was asked last")).unwrap_or_default();
+        let done = show::bytes(self.done);
+        match self.total.filter(|total| *total >= self.done && *total > 0) {
+            Some(total) => format!("{done} of {}; waiting for {what}{from}", show::bytes(total)),
+            None => format!("{done}; waiting for {what}{from}"),
+        }
     }
 
     /// It did not arrive.
@@ -100,7 +148,7 @@ impl Lines {
     }
 
     fn event(&self) -> String {
-        let items: HashMap<_, _> = self.open.iter().map(|(key, open)| (key, open.done)).collect();
+        let items: HashMap<_, _> = self.open.iter().map(|(key, open)| (key, open.moved.done())).collect();
         event("progress", json!({ "bytes": self.done, "total": self.total, "items": items }))
     }
 }
@@ -140,5 +188,37 @@ mod tests {
         assert!(lines.line().starts_with("1.0 KiB of 4.0 KiB (25 %), "), "{}", lines.line());
         lines.begin(None);
         assert!(lines.line().starts_with("0 B in "), "{}", lines.line());
+    }
+
+    #[test]
+    fn u25_it_never_goes_back_and_says_what_it_waits_for() {
+        let mut lines = Lines::new(false);
+        lines.begin(Some(4096));
+        let item = Item { key: "a", name: "layer a", size: Some(2048) };
+        lines.started(item);
+        lines.advanced("a", 1024);
+        // It begins anew, and what came before comes again.
+        lines.started(item);
+        lines.advanced("a", 512);
+        assert_eq!(lines.done, 1024);
+        lines.advanced("a", 1024);
+        assert_eq!(lines.done, 1536);
+        let doing = Doing { host: Some("r.example".to_owned()), requests: 7 };
+        assert_eq!(
+            lines.waiting_line(&doing),
+            "1.5 KiB of 4.0 KiB; waiting for layer a, r.example was asked last"
+        );
+        // More than there is does not come, and what is mounted is done.
+        lines.advanced("a", 4096);
+        assert_eq!(lines.done, 2048);
+        lines.finished("a");
+        lines.started(Item { key: "b", name: "layer b", size: Some(2048) });
+        lines.finished("b");
+        assert_eq!(lines.done, 4096);
+        assert_eq!(lines.waiting_line(&doing), "waiting for r.example, after 7 requests");
+        let nobody = Doing { host: None, requests: 0 };
+        assert_eq!(lines.waiting_line(&nobody), "still at work");
+        lines.heard();
+        lines.tick(&doing);
     }
 }

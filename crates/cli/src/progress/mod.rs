@@ -7,8 +7,10 @@ mod bars;
 #[cfg(unix)]
 mod hush;
 mod lines;
+mod moved;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +22,7 @@ use crate::environment::Environment;
 use crate::exit::Failure;
 use bars::Bars;
 use lines::Lines;
+use moved::Moved;
 
 /// Where to say what. Clones share everything.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ struct Shared {
     colour: bool,
     /// Requests sent so far, by host.
     requests: Mutex<BTreeMap<String, u64>>,
+    /// The host that was asked last.
+    asked: Mutex<Option<String>>,
     /// What registries had to say.
     warnings: Mutex<Vec<String>>,
 }
@@ -59,6 +64,31 @@ pub(crate) struct Item<'a> {
     pub(crate) size: Option<u64>,
 }
 
+/// What the program is waiting for, as far as it knows.
+#[derive(Debug)]
+struct Doing {
+    /// The host that was asked last.
+    host: Option<String>,
+    /// Requests so far.
+    requests: u64,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => {
+                let requests = crate::show::count(
+                    usize::try_from(self.requests).unwrap_or(usize::MAX),
+                    "request",
+                    "requests",
+                );
+                write!(f, "waiting for {host}, after {requests}")
+            }
+            None => f.write_str("still at work"),
+        }
+    }
+}
+
 impl Progress {
     pub(crate) fn new(mode: ProgressMode, verbosity: &Verbosity, environment: &Environment) -> Self {
         let mode = match mode {
@@ -80,6 +110,7 @@ impl Progress {
             verbose: verbosity.verbose,
             colour: environment.terminal && !environment.no_color,
             requests: Mutex::default(),
+            asked: Mutex::default(),
             warnings: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -167,9 +198,13 @@ impl Progress {
 
     /// Prints something where it does not disturb the bars.
     pub(crate) fn beside(&self, print: impl FnOnce()) {
-        match &*self.screen() {
+        match &mut *self.screen() {
             Screen::Bars(bars) => bars.beside(print),
-            Screen::Lines(_) | Screen::Nothing => print(),
+            Screen::Lines(lines) => {
+                lines.heard();
+                print();
+            }
+            Screen::Nothing => print(),
         }
     }
 
@@ -216,10 +251,21 @@ impl Progress {
         }
     }
 
+    /// Some time has passed: what is waited for is said before somebody wonders (U25).
+    pub(crate) fn tick(&self) {
+        let host = self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let doing = Doing { host, requests: self.requests().values().sum() };
+        match &mut *self.screen() {
+            Screen::Bars(bars) => bars.tick(&doing),
+            Screen::Lines(lines) => lines.tick(&doing),
+            Screen::Nothing => {}
+        }
+    }
+
     /// A transfer was given up.
     pub(crate) fn gone(&self, key: &str) {
         match &mut *self.screen() {
-            Screen::Bars(bars) => drop(bars.finished(key)),
+            Screen::Bars(bars) => bars.gone(key),
             Screen::Lines(lines) => lines.gone(key),
             Screen::Nothing => {}
         }
@@ -237,6 +283,10 @@ impl Progress {
         match requests.get_mut(host) {
             Some(count) => *count += 1,
             None => drop(requests.insert(host.to_owned(), 1)),
+        }
+        let mut asked = self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.as_deref() != Some(host) {
+            *asked = Some(host.to_owned());
         }
     }
 

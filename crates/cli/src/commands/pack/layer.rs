@@ -40,13 +40,13 @@ pub(super) fn run(args: &PackLayer, context: &Context) -> Result<(), Failure> {
     let options = making::options((&args.encoding, &args.tree), &inputs, args.tree.exclude.clone(), context)?;
     // A signal must not come between making a file and saying that it is to be removed.
     let grace = context.interrupts.grace();
-    let mut file = Staged::new(&args.to)?;
+    let file = Staged::new(&args.to)?;
     let beside = file.beside();
-    let _at_exit = context.interrupts.at_exit(move || drop(beside.map(std::fs::remove_file)));
+    let mut file = context.interrupts.guard(file, move || drop(beside.map(std::fs::remove_file)));
     drop(grace);
     context.interrupts.check()?;
-    let layer = write_layer(&args.input, &options, file.sink())?;
-    file.finish()?;
+    let layer = write_layer(&args.input, &options, file.value.sink())?;
+    file.value.finish()?;
     files::replace(&args.descriptor_file, &output::plain_json(&layer.described())?)?;
     context.progress.end();
     tell(args, layer, begun.elapsed(), context)
