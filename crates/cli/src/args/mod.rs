@@ -17,6 +17,7 @@ mod parts;
 mod serve;
 mod shared;
 mod sync;
+mod tree;
 mod unpack;
 mod upkeep;
 mod values;
@@ -45,6 +46,7 @@ pub(crate) use shared::{
     Durability, Format, LayerLimits, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing,
 };
 pub(crate) use sync::{Foreign, Sync};
+pub(crate) use tree::ShowTree;
 pub(crate) use unpack::Unpack;
 pub(crate) use upkeep::{Gc, Rm, Untag};
 pub(crate) use values::{ForHost, pair};
@@ -107,6 +109,9 @@ pub enum Command {
     Sync(Box<Sync>),
     /// List the references of a layout or an archive, or the tags of a repository
     Ls(Ls),
+    /// Draw what belongs together: indexes, manifests, blobs, and what refers to them
+    #[command(visible_alias = "discover")]
+    Tree(ShowTree),
     /// Tell what something is: kind, platforms, sizes, config, annotations
     Inspect(Inspect),
     /// Tell what changed from one image to another: fields, layers and files

@@ -30,5 +30,6 @@ pub(crate) mod sync;
 pub(crate) mod tag;
 mod targets;
 mod transfer;
+pub(crate) mod tree;
 pub(crate) mod unpack;
 pub(crate) mod untag;

@@ -22,6 +22,7 @@ const COMMANDS: &[&str] = &[
     "copy",
     "sync",
     "ls",
+    "tree",
     "inspect",
     "diff",
     "resolve",

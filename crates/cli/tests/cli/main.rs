@@ -39,5 +39,6 @@ mod streams;
 mod subsets;
 mod support;
 mod sync;
+mod tree;
 mod unpack;
 mod uploads;
