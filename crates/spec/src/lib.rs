@@ -33,6 +33,8 @@ pub mod platform;
 mod reference;
 pub mod referrers;
 pub mod splice;
+#[cfg(feature = "yaml")]
+pub mod yaml;
 
 pub use annotations::Annotations;
 pub use config::{History, ImageConfig, RuntimeConfig, chain_id};

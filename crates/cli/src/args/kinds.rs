@@ -124,7 +124,10 @@ fn command(kind: &dyn Kind, packing: &dyn Packing) -> Command {
     let first = inputs.split(" | ").next().unwrap_or_default();
     let line = |to: &str| format!("  transship pack {} {first} --to {to}", kind.name());
     let (layout, registry) = (line("oci:out:v1"), line("docker://localhost:5000/team/app:v1"));
-    let examples = format!("Examples:\n{layout}\n{registry}");
+    let mut examples = format!("Examples:\n{layout}\n{registry}");
+    if !packing.remarks().is_empty() {
+        examples = format!("{examples}\n\n{}", packing.remarks());
+    }
     let mut command = PackKind::augment_args(Command::new(kind.name().to_owned()))
         .about(format!("Pack {}", kind.about()))
         .after_help(examples)

@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "extract",
     "kinds",
     "pack sif",
+    "pack helm",
     "copy",
     "sync",
     "ls",

@@ -108,3 +108,24 @@ fn an_index_has_no_files_and_the_way_on_is_told() {
     let error = sandbox.fails(12, &["extract", "oci:out:all", "got"]);
     assert!(error.contains("inspect"), "{error}");
 }
+
+#[test]
+fn a_chart_in_dockers_registry_is_the_one_that_helm_pushes_as_skopeo_sees_it() {
+    let registry = crate::real::registry();
+    let sandbox = Sandbox::new();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/kinds/helm");
+    let chart = format!("{data}/whole-1.2.3-rc.1+build.5.tgz");
+    let place = format!("docker://{}/charts/whole:1.2.3-rc.1_build.5", registry.address());
+    let created = ["--created", "2023-11-14T22:13:20Z"];
+    sandbox.ok(&[&["pack", "helm", &chart, "--to", &place], created.as_slice()].concat());
+    let run =
+        sandbox.command("skopeo").args(["inspect", "--raw", "--tls-verify=false", &place]).output().unwrap();
+    let golden = std::fs::read(format!("{data}/whole.manifest.json")).unwrap();
+    assert_eq!(String::from_utf8(run.stdout).unwrap(), String::from_utf8(golden).unwrap());
+
+    let told = json(&sandbox.ok(&["inspect", &place, "--format", "json"]));
+    assert_eq!((&told["kind"], &told["version"]), (&"helm".into(), &"1.2.3-rc.1+build.5".into()), "{told}");
+    sandbox.ok(&["extract", &place, "got"]);
+    let got = sandbox.path("got").join("whole-1.2.3-rc.1+build.5.tgz");
+    assert_eq!(std::fs::read(got).unwrap(), std::fs::read(chart).unwrap());
+}

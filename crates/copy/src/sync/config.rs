@@ -12,6 +12,7 @@ use transship_spec::{Location, Reference, is_registry, quote};
 use super::fields::{self, Fields};
 use super::how::{self, How, OPTIONS};
 use super::yaml::{self, At, Node};
+use crate::sync::yaml::Wrong as _;
 use crate::{Result, Selection};
 
 const TOP: [&str; 6] = ["version", "defaults", "credentials", "registries", "concurrency", "sync"];

@@ -4,6 +4,7 @@ use transship_spec::quote;
 
 use super::yaml::{At, Node, Value};
 use crate::Result;
+use crate::sync::yaml::Wrong as _;
 
 /// A mapping whose keys are all known.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use transship_spec::{MediaType, Platform};
 use super::fields::Fields;
 use super::yaml::At;
 use crate::names::{Choice, Map, Naming};
+use crate::sync::yaml::Wrong as _;
 use crate::{Age, Newest, Referrers, Result, Selection, Subset};
 
 /// The keys of all this.

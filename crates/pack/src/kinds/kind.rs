@@ -55,6 +55,11 @@ pub trait Packing: Send + Sync {
     /// What it takes, as usage says it: `CHART.tgz | CHART_DIR`.
     fn inputs(&self) -> &str;
 
+    /// What its help says besides, in a line or some: what its user could not expect.
+    fn remarks(&self) -> &str {
+        ""
+    }
+
     /// What else can be said, beside what every artifact takes.
     fn settings(&self) -> &[Setting] {
         &[]

@@ -24,7 +24,12 @@ impl Kinds {
     /// The kinds that this library knows.
     #[must_use]
     pub fn built_in() -> Self {
-        let kinds: Vec<Arc<dyn Kind>> = vec![Arc::new(super::files::FilesKind), Arc::new(super::sif::Sif)];
+        let kinds: Vec<Arc<dyn Kind>> = vec![
+            Arc::new(super::files::FilesKind),
+            Arc::new(super::sif::Sif),
+            Arc::new(super::helm::Helm),
+            Arc::new(super::helm::Plugin),
+        ];
         Self { kinds }
     }
 

@@ -56,10 +56,12 @@
 //! ```
 
 mod attached;
+mod canonical;
 mod extract;
 mod facts;
 pub(crate) mod files;
 mod held;
+mod helm;
 mod input;
 mod kind;
 mod list;

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::yaml::{self, At};
 use super::{Config, fields};
+use crate::sync::yaml::Wrong as _;
 use crate::{Error, Result};
 
 /// A program whose files are understood.

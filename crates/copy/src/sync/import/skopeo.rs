@@ -7,6 +7,7 @@ use super::fields::{self, Fields};
 use super::{At, regsync, rules};
 use crate::Result;
 use crate::sync::yaml::Node;
+use crate::sync::yaml::Wrong as _;
 
 pub(super) fn read(root: &Node, to: &str) -> Result<Draft> {
     let mut draft = Draft::default();

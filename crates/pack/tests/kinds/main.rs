@@ -1,0 +1,6 @@
+//! Kinds of artifacts: the same bytes as their own tools, and back.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers of theirs included")]
+
+mod helm;
+mod support;
