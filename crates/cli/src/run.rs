@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use transship_pack::kinds::Kinds;
 
 use crate::args::{
-    BlobCommand, Cli, Command, Format, IndexCommand, ManifestCommand, PackCommand, ProgressMode, Verbosity,
+    BlobCommand, Cli, Command, Format, IndexCommand, KindsCommand, ManifestCommand, PackCommand,
+    ProgressMode, Verbosity,
 };
 use crate::commands;
 use crate::context::Context;
@@ -59,6 +60,11 @@ fn run(kinds: Kinds) -> ExitCode {
     let arguments = match crate::args::expand(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(failure) => return ended(&early, &failure),
+    };
+    let folders = crate::args::folders(&arguments);
+    let kinds = match folders.iter().try_fold(kinds, |kinds, folder| kinds.with_folder(folder)) {
+        Ok(kinds) => kinds,
+        Err(error) => return ended(&early, &Failure::from(error).doing("read the descriptions of kinds")),
     };
     let cli = match Cli::understand(arguments, &kinds) {
         Ok(cli) => cli,
@@ -134,7 +140,11 @@ fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
         }
         Command::Unpack(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Extract(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
-        Command::Kinds(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Kinds(args) => match &args.command {
+            Some(KindsCommand::Lint(args)) => (args.formatted.format, auto, args.verbosity.clone()),
+            Some(KindsCommand::List(list)) => (list.formatted.format, auto, list.verbosity.clone()),
+            None => (args.list.formatted.format, auto, args.list.verbosity.clone()),
+        },
         Command::Copy(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Sync(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Ls(args) => (args.formatted.format, auto, args.verbosity.clone()),
@@ -170,7 +180,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Serve(args) => commands::serve::run(&args, context),
         Command::Unpack(args) => commands::unpack::run(&args, context),
         Command::Extract(args) => commands::extract::run(&args, context),
-        Command::Kinds(_) => commands::kinds::run(context),
+        Command::Kinds(args) => commands::kinds::run(&args, context),
         Command::Copy(args) => commands::copy::run(&args, context),
         Command::Sync(args) => commands::sync::run(&args, context),
         Command::Ls(args) => commands::ls::run(&args, context),

@@ -118,6 +118,18 @@ pub enum Error {
         /// The rule that it breaks.
         reason: String,
     },
+    /// A description of a kind breaks a rule.
+    #[error("{}, line {line}, column {column}: {rule}", shown(path))]
+    Description {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// The rule that it breaks.
+        rule: String,
+    },
     /// Two files of an artifact have one title.
     #[error("two files have the title {}; give one another: TITLE=FILE", quote(.0))]
     Title(String),
@@ -254,6 +266,7 @@ impl Error {
             | Self::Input(_)
             | Self::Option { .. }
             | Self::Nothing(_)
+            | Self::Description { .. }
             | Self::Title(_)
             | Self::Listed { .. } => Kind::Usage,
             Self::Busy(_) => Kind::Busy,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use transship_spec::{MediaType, Platform};
 
-use super::shared::{Formatted, NetworkFlags, Quiet, Reading, Verbosity, Writing};
+use super::shared::{Formatted, KindsFlag, NetworkFlags, Quiet, Reading, Verbosity, Writing};
 
 /// `transship init`.
 #[derive(Debug, Args)]
@@ -59,6 +59,8 @@ pub struct Inspect {
     /// Look at the member of an index for this platform
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
+    #[command(flatten)]
+    pub(crate) described: KindsFlag,
     #[command(flatten)]
     pub(crate) formatted: Formatted,
     #[command(flatten)]

@@ -1,13 +1,17 @@
 //! Kinds of artifacts: `pack KIND`, whose flags are those that the kind has, `extract` and `kinds`.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches as _, Subcommand};
 use transship_pack::kinds::{Kind, Kinds, Packing};
 
 use super::pack::{AnnotationFlags, PackCommand, PackOutput};
-use super::shared::{Durability, Formatted, LayerLimits, NetworkFlags, ProgressFlag, Reading, Verbosity};
+use super::shared::{
+    Durability, Formatted, KindsFlag, LayerLimits, NetworkFlags, ProgressFlag, Reading, Verbosity,
+};
 use super::{Cli, Command as Chosen};
 
 /// `transship pack KIND`: what all kinds have in common.
@@ -34,6 +38,8 @@ pub struct PackKind {
     #[arg(long, value_name = "TIME")]
     pub(crate) created: Option<String>,
     #[command(flatten)]
+    pub(crate) described: KindsFlag,
+    #[command(flatten)]
     pub(crate) out: PackOutput,
 }
 
@@ -55,6 +61,8 @@ pub struct Extract {
     /// Take it for an artifact of this kind, whatever it shows; artifact goes by titles and digests alone
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
+    #[command(flatten)]
+    pub(crate) described: KindsFlag,
     /// Tell what would be extracted, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -77,15 +85,95 @@ pub struct Extract {
 
 /// `transship kinds`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
     transship kinds\n  \
-    transship kinds --format json\n\n\
-    What a kind is packed of, and its flags, are told by transship pack KIND --help.")]
-pub struct ListKinds {
+    transship kinds --kinds ./my-kinds --format json\n\n\
+    What a kind is packed of, and its flags, are told by transship pack KIND --help. A kind that needs no code is a file of \
+    TOML: docs/kinds.md shows how to add one."
+)]
+pub struct KindsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<KindsCommand>,
+    #[command(flatten)]
+    pub(crate) list: ListKinds,
+}
+
+/// The commands of `transship kinds`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KindsCommand {
+    /// List the kinds of artifacts that are known; the same as without a command
+    #[command(after_help = "Examples:\n  \
+        transship kinds list\n  \
+        transship kinds list --kinds ./my-kinds")]
+    List(ListKinds),
+    /// Tell the author of an artifact, or of a description of a kind, what is doubtful of it
+    Lint(LintKinds),
+}
+
+/// `transship kinds list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListKinds {
+    #[command(flatten)]
+    pub(crate) described: KindsFlag,
     #[command(flatten)]
     pub(crate) formatted: Formatted,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
+}
+
+/// `transship kinds lint`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    transship kinds lint my-kinds/poem.toml\n  \
+    transship kinds lint oci:out:v1\n\n\
+    A finding has a code, a place and a remedy. Errors break rules of the OCI or are refused by whoever pulls, and end in \
+    exit code 4; warnings will be regretted; notes are choices. Blobs are not read: transship check does that.")]
+pub(crate) struct LintKinds {
+    /// The artifact: in a layout, an archive or a registry; or a file that describes a kind
+    #[arg(value_name = "LOCATION|FILE.toml")]
+    pub(crate) what: String,
+    /// Let warnings fail, too
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+/// The folders that `--kinds` names, where the command takes it. They are found before the command line is understood.
+pub(crate) fn folders(arguments: &[OsString]) -> Vec<PathBuf> {
+    let mut rest = arguments.iter().skip(1).take_while(|argument| *argument != "--");
+    let is_word = |argument: &&OsString| !argument.to_string_lossy().starts_with('-');
+    let Some(word) = rest.clone().find(is_word) else { return Vec::new() };
+    let is_chosen =
+        |command: &&Command| command.get_all_aliases().chain([command.get_name()]).any(|name| word == name);
+    if word != "pack" && !Cli::command().get_subcommands().filter(is_chosen).any(takes_folders) {
+        return Vec::new();
+    }
+    let mut folders = Vec::new();
+    while let Some(argument) = rest.next() {
+        if argument == FLAG {
+            folders.extend(rest.next().map(PathBuf::from));
+        } else if let Some(folder) = argument.as_bytes().strip_prefix(b"--kinds=") {
+            folders.push(PathBuf::from(OsStr::from_bytes(folder)));
+        }
+    }
+    folders
+}
+
+/// The flag that names a folder of descriptions.
+const FLAG: &str = "--kinds";
+
+fn takes_folders(command: &Command) -> bool {
+    command.get_arguments().any(|arg| arg.get_long() == FLAG.strip_prefix("--"))
+        || command.get_subcommands().any(takes_folders)
 }
 
 impl Cli {
@@ -101,7 +189,7 @@ impl Cli {
     /// # Errors
     /// What clap says; help and version are such errors, too.
     pub(crate) fn understand(
-        arguments: impl IntoIterator<Item = std::ffi::OsString>,
+        arguments: impl IntoIterator<Item = OsString>,
         kinds: &Kinds,
     ) -> Result<Self, clap::Error> {
         let mut command = Self::command_with(kinds);
@@ -162,5 +250,34 @@ impl PackKind {
         }
         let read = Self::from_arg_matches(matches)?;
         Ok(Self { kind: kind.to_owned(), settings, ..read })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(arguments: &[&str]) -> Vec<PathBuf> {
+        folders(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn folders_of_kinds_are_found_before_the_command_line_is_understood() {
+        assert_eq!(
+            found(&["transship", "pack", "poem", "--kinds", "a", "x", "--kinds=b"]),
+            ["a", "b"].map(PathBuf::from)
+        );
+        assert_eq!(found(&["transship", "kinds", "--kinds", "a"]), [PathBuf::from("a")]);
+        assert_eq!(
+            found(&["transship", "inspect", "--kinds", "a", "--", "--kinds", "b"]),
+            [PathBuf::from("a")]
+        );
+        for none in [
+            &["transship", "copy", "--kinds", "a"][..],
+            &["transship", "pack", "x", "--kinds"],
+            &["transship"],
+        ] {
+            assert!(found(none).is_empty(), "{none:?}");
+        }
     }
 }

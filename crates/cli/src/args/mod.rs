@@ -35,7 +35,7 @@ pub(crate) use diff::Diff;
 pub(crate) use edit::{Clear, Edit, LayerFlags};
 pub(crate) use expand::expand;
 pub(crate) use index::{HeadFlags, IndexAdd, IndexCommand, IndexCreate, IndexRemove, MemberFlags};
-pub(crate) use kinds::{Extract, ListKinds, PackKind};
+pub(crate) use kinds::{Extract, KindsArgs, KindsCommand, LintKinds, PackKind, folders};
 pub(crate) use pack::{
     AnnotationFlags, Compression, Encoding, Mode, Mtime, PackCommand, PackFiles, PackImage, PackLayer,
     PackOutput, Runtime, Tree,
@@ -116,8 +116,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Tell what changed from one image to another: fields, layers and files
     Diff(Box<Diff>),
-    /// List the kinds of artifacts that are known
-    Kinds(ListKinds),
+    /// List the kinds of artifacts that are known, and lint your own
+    Kinds(Box<KindsArgs>),
     /// Print the digest of something, alone on a line
     #[command(visible_alias = "digest")]
     Resolve(Resolve),

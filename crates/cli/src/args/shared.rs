@@ -48,6 +48,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Kinds that are known beside those that are built in. The folders are read before the command line is understood, for
+/// it depends on them.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct KindsFlag {
+    /// Know the kinds of artifacts that the .toml files in DIR describe, too; no folder is looked in unasked
+    #[arg(long, value_name = "DIR")]
+    pub(crate) kinds: Vec<PathBuf>,
+}
+
 /// How progress is shown.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ProgressFlag {

@@ -13,6 +13,9 @@ const ORDER: &[&str] = &[
     "pack files",
     "blob put",
     "inspect",
+    "kinds",
+    "kinds list",
+    "kinds lint",
     "resolve",
     "copy",
     "sync",
@@ -47,6 +50,10 @@ fn every_example_works_as_it_stands() {
     sandbox.write("password.txt", "wonder\n");
     std::fs::create_dir(sandbox.path("images")).unwrap();
     sandbox.write("program", "");
+    sandbox.write(
+        "my-kinds/poem.toml",
+        "name = 'poem'\nabout = 'poems'\nartifact-type = 'application/vnd.a.b.v1'\n",
+    );
     sandbox
         .write("mirror.yaml", "version: 1\nsync: [{from: 'oci:out', all-tags: true, to: 'oci:mirrored'}]\n");
     sandbox.write("regsync.yaml", "sync: [{source: 'r.example/a:1', target: 'ocidir://b', type: image}]\n");

@@ -18,6 +18,8 @@ const COMMANDS: &[&str] = &[
     "unpack",
     "extract",
     "kinds",
+    "kinds list",
+    "kinds lint",
     "pack sif",
     "pack helm",
     "copy",

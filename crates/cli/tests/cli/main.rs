@@ -4,6 +4,7 @@
 
 mod archives;
 mod attach;
+mod authors;
 mod bad_input;
 mod check;
 mod converting;

@@ -69,7 +69,7 @@ impl Extract {
         Self { path: path.into(), taken: Taken::Blob(blob.clone()) }
     }
 
-    fn of_layer(layer: &Descriptor) -> Self {
+    pub(super) fn of_layer(layer: &Descriptor) -> Self {
         let said = |key: &str| layer.annotations.get(key).cloned();
         let Some(title) = said(annotations::TITLE) else {
             return Self::blob(layer.digest.to_string().replace(':', "-"), layer);

@@ -1,10 +1,11 @@
 //! The kinds that are known, and which of them something is of.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use transship_spec::quote;
 
-use super::{Held, Kind, Sight, unknown};
+use super::{Described, Held, Kind, Sight, unknown};
 use crate::Error;
 
 /// A list of kinds. Where two of them find the same sign, the one that joined last decides: a user's own kind before those
@@ -38,18 +39,27 @@ impl Kinds {
     /// # Errors
     /// [`Error::Option`] for a name that is no name, or is taken.
     pub fn with(mut self, kind: impl Kind + 'static) -> Result<Self, Error> {
-        let name = kind.name();
-        let is_name = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if !is_name || name.starts_with('-') {
-            let rule = "it takes lower-case letters, digits and -";
-            return Err(Error::option("the name of a kind", name, rule));
-        }
-        if name == unknown().name() || self.find(name).is_some() {
-            return Err(Error::option("the name of a kind", name, "another kind has it"));
-        }
+        self.check(kind.name()).map_err(|rule| Error::option("the name of a kind", kind.name(), rule))?;
         self.kinds.push(Arc::new(kind));
         Ok(self)
+    }
+
+    /// The same with those that files of TOML in a folder describe, in the order of their names.
+    ///
+    /// # Errors
+    /// Those of [`Described::in_folder`], and [`Error::Description`] for a name that is taken.
+    pub fn with_folder(mut self, folder: &Path) -> Result<Self, Error> {
+        for kind in Described::in_folder(folder)? {
+            self.check(kind.name())
+                .map_err(|rule| kind.misnamed(format!("{}: {rule}", quote(kind.name()))))?;
+            self.kinds.push(Arc::new(kind));
+        }
+        Ok(self)
+    }
+
+    fn check(&self, name: &str) -> Result<(), &'static str> {
+        check_name(name)?;
+        self.find(name).map_or(Ok(()), |_| Err("another kind has this name"))
     }
 
     /// All of them, those that are built in first.
@@ -109,6 +119,20 @@ impl Kinds {
     }
 }
 
+/// Names that something else has: what is told of content that is of no kind, and what stands in the place of a kind.
+const TAKEN: [&str; 5] = ["artifact", "image", "index", "layer", "help"];
+
+/// Whether a text can be the name of a kind, and else the rule that it breaks.
+pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = (1..=64).contains(&name.len()) && name.bytes().all(is_letter) && !name.starts_with('-');
+    match () {
+        () if !is_name => Err("it takes 1 to 64 lower-case letters, digits and -"),
+        () if TAKEN.contains(&name) => Err("artifact, image, index, layer and help are no names of kinds"),
+        () => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_kind_has_a_name_of_its_own() {
-        for name in ["", "Helm", "a b", "-x", "files", "artifact"] {
+        for name in ["", "Helm", "a b", "-x", "files", "artifact", "image", "help"] {
             assert!(Kinds::built_in().with(Dummy(name, None)).is_err(), "{name}");
         }
         let error = Kinds::built_in().named("chart").unwrap_err();

@@ -3,7 +3,8 @@
 //! A [`Kind`] knows one sort: by what a manifest shows that it is of it ([`Sign`]), what there is to say of it
 //! ([`Facts`]), which files its own tool would make of it ([`Extract`]), and, where that makes sense, how it is packed
 //! ([`Packing`]). [`Kinds`] is a list of them; what none of them knows is [`unknown`], and is shown and extracted all the
-//! same. Whoever has a kind of their own puts it in the list with the others:
+//! same. Whoever has a kind of their own puts it in the list with the others: one that needs no code is a file of TOML
+//! ([`Described`]), any other is written in Rust, and [`lint`] tells its author what is doubtful of it:
 //!
 //! ```
 //! use transship_layout::{Layout, Name};
@@ -57,6 +58,7 @@
 
 mod attached;
 mod canonical;
+mod described;
 mod extract;
 mod facts;
 pub(crate) mod files;
@@ -64,6 +66,7 @@ mod held;
 mod helm;
 mod input;
 mod kind;
+mod lint;
 mod list;
 mod making;
 mod request;
@@ -72,11 +75,14 @@ mod sight;
 mod unknown;
 
 pub use attached::{Recognised, recognise_file};
+pub use described::Described;
 pub(crate) use extract::check as check_files;
 pub use extract::{Extract, Taken, titled};
 pub use facts::{Fact, Facts, Piece};
 pub use held::Held;
 pub use kind::{Kind, Packing, Setting};
+use lint::reserved;
+pub use lint::{Finding, Rule, Severity, lint, lint_described};
 pub use list::Kinds;
 pub use making::{Made, Making, pack_kind};
 pub use request::Request;

@@ -1,4 +1,4 @@
-//! `transship kinds`: the kinds of artifacts that are known.
+//! `transship kinds list`: the kinds of artifacts that are known.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ struct Known<'a> {
     inputs: Option<&'a str>,
 }
 
-pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let known = context.kinds.iter().map(|kind| Known {
         name: kind.name(),
         about: kind.about(),
