@@ -98,6 +98,46 @@ pub(crate) fn read(files: &[PathBuf], flags: &[(String, String)]) -> Result<Vec<
     Ok(routes.into_values().collect())
 }
 
+/// Adds mirrors of a whole registry that give content and say nothing else, each a host and what stands before the
+/// repositories' names there. They are asked after those of `flags` and before those of files, whatever prefix below the
+/// registry these are for.
+pub(crate) fn add(
+    routes: &mut Vec<Route>,
+    registry: &str,
+    mirrors: &[(String, String)],
+    flags: &[(String, String)],
+) {
+    if mirrors.is_empty() {
+        return;
+    }
+    if !routes.iter().any(|route| route.prefix == registry) {
+        let new = match Route::find(routes, registry) {
+            // What holds for the domain goes on to hold.
+            Some((wide, length)) => narrowed(wide, registry, &registry[length..]),
+            None => Route::new(registry, "registries of the file"),
+        };
+        routes.push(new);
+    }
+    for route in routes {
+        let rest = route.prefix.strip_prefix(registry).map(str::to_owned);
+        let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) else { continue };
+        let more = mirrors.iter().map(|(host, path)| {
+            let slash = if path.is_empty() { "" } else { "/" };
+            Mirror { location: format!("{host}{slash}{path}{rest}"), insecure: false, pulls: Pulls::Content }
+        });
+        let at = flags.iter().filter(|(prefix, _)| *prefix == route.prefix).count();
+        route.mirrors.splice(at..at, more);
+    }
+}
+
+/// A route as it is for one registry below its domain.
+fn narrowed(wide: &Route, registry: &str, rest: &str) -> Route {
+    let mut narrow = Route { prefix: registry.to_owned(), ..wide.clone() };
+    let mirrors = narrow.mirrors.iter_mut().map(|mirror| &mut mirror.location);
+    mirrors.chain(&mut narrow.location).for_each(|location| location.push_str(rest));
+    narrow
+}
+
 fn route(registry: Registry, file: &Path) -> Result<Route, String> {
     let location = (!registry.location.is_empty()).then(|| registry.location.clone());
     let prefix = match (&*registry.prefix, &location) {
@@ -230,6 +270,30 @@ mod tests {
         write(user.join("registries.conf"), "all mine");
         assert_eq!(location(None).as_deref(), Some("all mine"));
         assert_eq!(location(Some(&system.join("registries.conf"))).as_deref(), Some("system"));
+    }
+
+    #[test]
+    fn mirrors_of_a_sync_come_after_flags_and_before_files_for_every_prefix() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("registries.conf");
+        let text = "[[registry]]\nprefix = \"r.example/team\"\nlocation = \"r.example/team\"\n\
+                    [[registry.mirror]]\nlocation = \"file.example/team\"\n\
+                    [[registry]]\nprefix = \"*.wide.example\"\n[[registry.mirror]]\nlocation = \"wide.mirror\"\n";
+        std::fs::write(&file, text).unwrap();
+        let flags = [("r.example/team".to_owned(), "flag.example".to_owned())];
+        let mut routes = read(&[file], &flags).unwrap();
+        let own = [("m.example".to_owned(), String::new()), ("n.example".to_owned(), "a/b".to_owned())];
+        add(&mut routes, "r.example", &own, &flags);
+        add(&mut routes, "x.wide.example:5000", &own[..1], &flags);
+        let found = |full: &str| -> Vec<String> {
+            let (route, _) = Route::find(&routes, full).unwrap();
+            route.mirrors.iter().map(|mirror| mirror.location.clone()).collect()
+        };
+        let team = ["flag.example", "m.example/team", "n.example/a/b/team", "file.example/team"];
+        assert_eq!(found("r.example/team/app"), team);
+        assert_eq!(found("r.example/other"), ["m.example", "n.example/a/b"]);
+        assert_eq!(found("x.wide.example:5000/app"), ["m.example", "wide.mirror:5000"]);
+        assert_eq!(found("y.wide.example/app"), ["wide.mirror"]);
     }
 
     #[test]

@@ -443,6 +443,7 @@ impl Run {
                         return Err(Arc::new(error));
                     }
                     tracing::debug!(%error, "a blob came wrong, and is asked for once more");
+                    offer.from.doubt(&node.descriptor.digest);
                 }
             }
         };

@@ -290,8 +290,8 @@ impl Error {
             Self::Settings { remedy, .. } | Self::Unopened { remedy, .. } => remedy.clone(),
             Self::Shared(error) => error.remedy(),
             Self::Manners { .. } => Some(
-                "say the same of referrers, digest-tags, platform, subset, nondistributable and link everywhere, or use \
-                 several files"
+                "say the same of referrers, digest-tags, platform, subset, convert, nondistributable, check-members and link \
+                 everywhere, or use several files"
                     .to_owned(),
             ),
             Self::SourceMoved { moved } => Some(Move::remedy(moved)),

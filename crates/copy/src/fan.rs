@@ -194,6 +194,10 @@ impl Endpoint for Seat {
         self.fan.source.verify(blob)
     }
 
+    fn doubt(&self, blob: &Digest) {
+        self.fan.source.doubt(blob);
+    }
+
     fn begin(&self, plan: Planned) -> Pending<'_, Arc<dyn Session>> {
         self.fan.source.begin(plan)
     }

@@ -63,6 +63,9 @@ pub struct Options {
     /// Copy layers that may not be distributed (IMG-150): no. If so, a registry is asked for each of them, also where it
     /// has the manifest.
     pub nondistributable: bool,
+    /// Ask a registry for each member of an index that it has: no. Whoever copied a part of the index before, as
+    /// [`Subset::Sparse`], left it with less than it needs, which nobody tells of; each member costs a request.
+    pub members: bool,
     /// What blobs of a layout have in common with those of the layout that they come from: blocks, where the file system
     /// can. Content from elsewhere, and manifests, are written in any case.
     pub link: Link,
@@ -81,6 +84,7 @@ impl Default for Options {
             subset: None,
             convert: None,
             nondistributable: false,
+            members: false,
             link: Link::default(),
             fail_fast: false,
             events: Arc::new(Quiet),

@@ -18,6 +18,7 @@ use crate::ahead::{Ahead, Pace, Whole};
 use crate::auth::Purpose;
 use crate::error::{BoxError, Error};
 use crate::limit::Backoff;
+use crate::mirror::Source;
 use crate::redact;
 use crate::repository::Repository;
 use crate::request::{self, Call};
@@ -79,14 +80,18 @@ impl Repository {
     /// As [`Repository::blob_get`].
     #[must_use]
     pub fn blob_resume(&self, blob: &Descriptor, verifier: Verifier) -> BlobStream {
-        let mirrors = self.mirrors(true).map(|source| source.repository().clone());
-        let mut places: VecDeque<_> = mirrors.chain([self.location().clone()]).collect();
-        let repository = places.pop_front().unwrap_or_else(|| self.clone());
+        let is_doubted = self.reading.as_ref().is_some_and(|reading| reading.is_doubted(&blob.digest));
+        let mut mirrors: VecDeque<_> = self.mirrors(true).filter(|_| !is_doubted).map(Arc::clone).collect();
+        let mirror = mirrors.pop_front();
+        let location = self.location().clone();
+        let repository = mirror.as_ref().map_or(&location, |mirror| mirror.repository()).clone();
         let download = Download {
             purpose: repository.pull(),
             backoff: Backoff::new(&self.host.shared.settings.retry),
             repository,
-            places,
+            mirror,
+            mirrors,
+            location,
             blob: blob.clone(),
             verifier: Some(verifier),
             body: None,
@@ -156,8 +161,11 @@ impl BlobSource for RemoteBlob {
 /// A download under way.
 struct Download {
     repository: Repository,
-    /// Where else the blob may be, if not there.
-    places: VecDeque<Repository>,
+    /// The mirror that this is, if it is one.
+    mirror: Option<Arc<Source>>,
+    /// Where else the blob may be, if not there; and where it is in the end.
+    mirrors: VecDeque<Arc<Source>>,
+    location: Repository,
     purpose: Purpose,
     blob: Descriptor,
     backoff: Backoff,
@@ -203,10 +211,10 @@ impl Download {
 
     /// Goes on at the next place from the last byte that was given, if there is another.
     fn go_elsewhere(&mut self, error: Error) -> Result<(), Error> {
-        let Some(next) = self.places.pop_front() else { return Err(error) };
-        if !matches!(error, Error::NotFound(_)) {
-            self.repository.warn(&format!("the mirror is passed over for {}: {error}", self.blob.digest));
-        }
+        let Some(mirror) = self.mirror.take() else { return Err(error) };
+        mirror.failed(&error);
+        self.mirror = self.mirrors.pop_front();
+        let next = self.mirror.as_ref().map_or(&self.location, |mirror| mirror.repository()).clone();
         (self.purpose, self.repository, self.plain) = (next.pull(), next, false);
         (self.rereads, self.backoff) = (0, Backoff::new(&self.repository.host.shared.settings.retry));
         Ok(())

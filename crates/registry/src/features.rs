@@ -21,6 +21,8 @@ pub(crate) struct Features {
     pub(crate) streams: Known,
     /// Whether mounting from another repository is worth asking for.
     pub(crate) mount: Known,
+    /// Whether it lets itself be asked to mount from the repository that a blob goes to.
+    pub(crate) own_mount: Known,
     /// Whether it gives parts of blobs.
     pub(crate) parts: Known,
     /// Held by the blob that comes by several requests.

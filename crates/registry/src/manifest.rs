@@ -150,6 +150,16 @@ impl Repository {
     }
 
     async fn get(&self, which: &TagOrDigest, expected: Option<&Descriptor>) -> Result<Manifest, Error> {
+        let mut which = which.clone();
+        // A question for a digest is not counted where reading is, and mirrors have the rest.
+        let is_far = self.reading.as_ref().is_some_and(|reading| reading.gives_what_was_resolved());
+        if !which.is_digest()
+            && is_far
+            && let Ok(Some(found)) = self.location().head(&which).await
+        {
+            which = TagOrDigest::Digest(found.digest);
+        }
+        let which = &which;
         for source in self.mirrors(which.is_digest()) {
             match source.repository().get_here(which, expected).await {
                 Ok(manifest) => {

@@ -2,13 +2,19 @@
 //!
 //! A [`Route`] says it for all repositories below a prefix. The longest prefix counts, and only that one. Reads try the
 //! mirrors in order, then the location; the first that can be reached and has what is asked for is taken. What it gives is
-//! believed as far as its digest agrees, and no further. A mirror that cannot be reached or refuses us is not asked again.
+//! believed as far as its digest agrees, and no further. A mirror that cannot be reached or refuses us is not asked again
+//! for a while ([`Retry::mirror_pause`](crate::Retry::mirror_pause)).
 //! Credentials are looked up for each host by its own name, so that none is sent those of another.
 //!
 //! Pushes, deletions, and everything asked on behalf of them go to the registry that the user named. Lists of tags come from
 //! the location. A prefix that ends with a tag or digest is never met.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+use transship_spec::Digest;
 
 use crate::client::Client;
 use crate::error::Error;
@@ -49,6 +55,15 @@ impl Route {
         Self { prefix, location: None, insecure: false, blocked: false, mirrors: Vec::new(), said_by }
     }
 
+    /// The route for what has this full name (`host/repository`, or a host alone), and how many bytes of the name it
+    /// replaces.
+    #[must_use]
+    pub fn find<'a>(routes: &'a [Self], full: &str) -> Option<(&'a Self, usize)> {
+        let matching = routes.iter().filter_map(|route| Some((route, route.matches(full)?)));
+        // Of the same length, the one without a wildcard is meant.
+        matching.max_by_key(|(route, length)| (*length, !route.prefix.starts_with('*')))
+    }
+
     /// How much of a full name (`host/repository`) this route is for, if it is.
     fn matches(&self, full: &str) -> Option<usize> {
         let length = match self.prefix.strip_prefix('*') {
@@ -85,16 +100,21 @@ pub enum Pulls {
     DigestOnly,
     /// What is asked for by tag, and what an image that came so consists of.
     TagOnly,
+    /// Manifests and blobs, by digest. What a tag means and what refers to what is for the location to say, since a mirror
+    /// may be late. A manifest that is asked for by tag comes from here, too, when the location has told its digest.
+    Content,
 }
 
 /// Where a repository is read from, where that is not the registry that the user named alone.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    mirrors: Vec<Source>,
+    mirrors: Vec<Arc<Source>>,
     /// Asked when no mirror has it.
     location: Option<Repository>,
     /// The location could not be reached for a question that a mirror had answered.
     is_far: AtomicBool,
+    /// Blobs that came wrong.
+    wrong: Mutex<HashSet<Digest>>,
 }
 
 /// A mirror of one repository.
@@ -104,8 +124,10 @@ pub(crate) struct Source {
     pulls: Pulls,
     /// It gave a manifest.
     has_helped: AtomicBool,
-    /// It could not be reached, or refused us.
-    is_dead: AtomicBool,
+    /// It could not be reached, or refused us, and is not asked before this time.
+    rests: Mutex<Option<Instant>>,
+    /// That was told.
+    is_told: AtomicBool,
 }
 
 impl Source {
@@ -120,23 +142,53 @@ impl Source {
 
     /// Notes why it did not help. What it does not have, others may have.
     pub(crate) fn failed(&self, error: &Error) {
-        if !matches!(error, Error::NotFound(_)) && !self.is_dead.swap(true, Ordering::Relaxed) {
+        if matches!(error, Error::NotFound(_)) {
+            return;
+        }
+        let pause = self.repository.host.shared.settings.retry.mirror_pause;
+        *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(pause);
+        if !self.is_told.swap(true, Ordering::Relaxed) {
             self.repository.warn(&format!("the mirror is passed over: {error}"));
         }
+    }
+
+    /// Whether it says what refers to what.
+    pub(crate) fn lists(&self) -> bool {
+        self.pulls != Pulls::Content
+    }
+
+    fn is_resting(&self) -> bool {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.is_some_and(|until| Instant::now() < until)
     }
 }
 
 impl Reading {
     /// The mirrors to ask, by digest or by tag.
-    pub(crate) fn mirrors(&self, by_digest: bool) -> impl Iterator<Item = &Source> {
+    pub(crate) fn mirrors(&self, by_digest: bool) -> impl Iterator<Item = &Arc<Source>> {
         self.mirrors.iter().filter(move |source| {
             let is_meant = match source.pulls {
                 Pulls::All => true,
-                Pulls::DigestOnly => by_digest,
+                Pulls::DigestOnly | Pulls::Content => by_digest,
                 Pulls::TagOnly => !by_digest || source.has_helped.load(Ordering::Relaxed),
             };
-            is_meant && !source.is_dead.load(Ordering::Relaxed)
+            is_meant && !source.is_resting()
         })
+    }
+
+    /// Whether a manifest can come from a mirror when its tag was resolved elsewhere.
+    pub(crate) fn gives_what_was_resolved(&self) -> bool {
+        self.mirrors(true).any(|source| source.pulls == Pulls::Content)
+    }
+
+    /// Notes that a blob came wrong, whoever gave it.
+    pub(crate) fn doubt(&self, blob: &Digest) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.clone());
+    }
+
+    /// Whether a blob is to come from the location alone.
+    pub(crate) fn is_doubted(&self, blob: &Digest) -> bool {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(blob)
     }
 
     /// Notes that the location cannot be reached, where that is no error; whether it is news.
@@ -153,18 +205,11 @@ impl Reading {
     }
 }
 
-/// The route for a repository, and how much of its full name is replaced.
-pub(crate) fn find<'a>(routes: &'a [Route], full: &str) -> Option<(&'a Route, usize)> {
-    let matching = routes.iter().filter_map(|route| Some((route, route.matches(full)?)));
-    // Of the same length, the one without a wildcard is meant.
-    matching.max_by_key(|(route, length)| (*length, !route.prefix.starts_with('*')))
-}
-
 impl Client {
     /// A repository, as the routes say how it is read.
     pub(crate) fn routed(&self, registry: &str, name: &str) -> Result<Repository, Error> {
         let full = format!("{registry}/{name}");
-        let Some((route, length)) = find(&self.settings().routes, &full) else {
+        let Some((route, length)) = Route::find(&self.settings().routes, &full) else {
             return Ok(Repository::new(self.host(registry)?, name));
         };
         if route.blocked {
@@ -182,14 +227,25 @@ impl Client {
         };
         let mirrors = route.mirrors.iter().map(|mirror| {
             let repository = at(&mirror.location, mirror.insecure)?;
-            let (has_helped, is_dead) = (AtomicBool::default(), AtomicBool::default());
-            Ok(Source { repository, pulls: mirror.pulls, has_helped, is_dead })
+            let source = Source {
+                repository,
+                pulls: mirror.pulls,
+                has_helped: AtomicBool::default(),
+                rests: Mutex::default(),
+                is_told: AtomicBool::default(),
+            };
+            Ok(Arc::new(source))
         });
         let mirrors = mirrors.collect::<Result<_, Error>>()?;
         let location = route.location.as_deref().filter(|location| **location != route.prefix);
         let location = location.map(|location| at(location, route.insecure)).transpose()?;
         let named = Repository::new(self.host_with(registry, route.insecure)?, name);
-        Ok(named.reading(Reading { mirrors, location, is_far: AtomicBool::new(false) }))
+        Ok(named.reading(Reading {
+            mirrors,
+            location,
+            is_far: AtomicBool::new(false),
+            wrong: Mutex::default(),
+        }))
     }
 }
 
@@ -199,7 +255,7 @@ mod tests {
 
     fn found(prefixes: &[&str], full: &str) -> Option<String> {
         let routes: Vec<_> = prefixes.iter().map(|prefix| Route::new(prefix, "test")).collect();
-        find(&routes, full).map(|(route, length)| format!("{} {}", route.prefix, &full[length..]))
+        Route::find(&routes, full).map(|(route, length)| format!("{} {}", route.prefix, &full[length..]))
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl Repository {
         artifact_type: Option<&MediaType>,
     ) -> Result<Vec<Descriptor>, Error> {
         let mut answered = false;
-        for source in self.mirrors(true) {
+        for source in self.mirrors(true).filter(|source| source.lists()) {
             match source.repository().referrers_here(subject, artifact_type).await {
                 Ok(found) if found.is_empty() => answered = true,
                 Ok(found) => return Ok(found),

@@ -44,8 +44,15 @@ impl Repository {
     }
 
     /// The mirrors to ask first, by digest or by tag.
-    pub(crate) fn mirrors(&self, by_digest: bool) -> impl Iterator<Item = &Source> {
+    pub(crate) fn mirrors(&self, by_digest: bool) -> impl Iterator<Item = &Arc<Source>> {
         self.reading.iter().flat_map(move |reading| reading.mirrors(by_digest))
+    }
+
+    /// Notes that what came of a blob was wrong, for a receiver that hashes by itself: mirrors are not asked for it again.
+    pub fn doubt(&self, blob: &Digest) {
+        if let Some(reading) = &self.reading {
+            reading.doubt(blob);
+        }
     }
 
     /// What is asked when no mirror has it.

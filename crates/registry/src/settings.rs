@@ -147,6 +147,8 @@ pub struct Retry {
     pub cap: Duration,
     /// The longest `Retry-After` that is obeyed: 10 min. A longer one ends the request at once.
     pub longest_pause: Duration,
+    /// How long a mirror is not asked after it could not be reached or refused us: 5 min; zero is not at all.
+    pub mirror_pause: Duration,
     /// So many bytes count as progress and reset the tries: 1 MiB.
     pub progress: u64,
 }
@@ -158,6 +160,7 @@ impl Default for Retry {
             base: Duration::from_millis(500),
             cap: Duration::from_secs(30),
             longest_pause: Duration::from_secs(600),
+            mirror_pause: Duration::from_secs(300),
             progress: 1 << 20,
         }
     }

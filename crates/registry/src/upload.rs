@@ -21,6 +21,9 @@ use crate::source::BlobSource;
 use crate::target::Target;
 use crate::wire::Answer;
 
+/// Bytes from which on a blob is asked for by itself before it is sent.
+const WORTH_A_QUESTION: u64 = 64 << 10;
+
 /// How a blob came to be where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +35,8 @@ pub enum Placed {
     Resumed(u64),
     /// The registry took it from another of its repositories.
     Mounted,
+    /// It was there: the registry was asked to take it from where it goes.
+    Present,
 }
 
 /// An upload session: where to send next.
@@ -64,6 +69,10 @@ impl Repository {
     /// Puts a blob into the repository, from `mount_from` (the name of another repository of the same registry) if the
     /// registry can, else from `source`.
     ///
+    /// Where `mount_from` is the repository itself, the request that begins an upload asks whether the blob is there: no
+    /// request more than an upload takes, for blobs that hardly will be there. A registry that refuses this is asked by
+    /// HEAD for what is large; one that never mounts does not tell, and gets the blob again.
+    ///
     /// The registry verifies the content; nothing is hashed here.
     ///
     /// # Errors
@@ -76,11 +85,22 @@ impl Repository {
         mount_from: Option<&str>,
     ) -> Result<Placed, Error> {
         let mut session = None;
-        if let Some(from) = mount_from.filter(|_| self.host.features.mount.get() != Some(false)) {
+        let features = &self.host.features;
+        let is_itself = mount_from == Some(&*self.name);
+        let way = if is_itself { &features.own_mount } else { &features.mount };
+        if let Some(from) = mount_from.filter(|_| way.get() != Some(false)) {
             match self.ask_for_mount(&blob.digest, from).await? {
+                Mount::Done if is_itself => return Ok(Placed::Present),
                 Mount::Done => return Ok(Placed::Mounted),
                 Mount::Session(begun) => session = Some(begun),
+                Mount::Refused if is_itself => way.set(false),
                 Mount::Refused => {}
+            }
+        }
+        if is_itself && way.get() == Some(false) && blob.size > WORTH_A_QUESTION {
+            let there = self.blob_head(&blob.digest).await?;
+            if there.is_some_and(|there| there.size.is_none_or(|size| size == blob.size)) {
+                return Ok(Placed::Present);
             }
         }
         match self.upload(blob, source, session).await? {

@@ -58,8 +58,9 @@ pub struct Copy {
     #[arg(long, value_name = "OS/ARCH[/VARIANT],…", value_delimiter = ',', help_heading = "What to copy")]
     pub(crate) platform: Vec<Platform>,
     /// Of an index copy the images for --platform, with their attestations: sparse keeps the index and its digest and
-    /// declares in a layout or archive what is there, which a later copy adds to, and many registries refuse; rewrite
-    /// makes a new index, which old signatures do not fit
+    /// declares in a layout or archive what is there, which a later copy adds to, and many registries refuse; one
+    /// that takes it is thought to have all of it, unless --check-members asks; rewrite makes a new index, which old signatures
+    /// do not fit
     #[arg(long, value_enum, value_name = "WAY", requires = "platform", help_heading = "What to copy")]
     pub(crate) subset: Option<Way>,
     /// Use the media types of the OCI or of Docker: manifests and indexes become others, with other digests, which old
@@ -78,6 +79,10 @@ pub struct Copy {
     /// Also copy layers that may not be distributed, as those of Windows once were
     #[arg(long, help_heading = "What to copy")]
     pub(crate) nondistributable: bool,
+    /// Ask a registry for each image of an index that it has, at a request each, and put those that it lacks: it may have
+    /// got the index with --subset sparse
+    #[arg(long, help_heading = "What to copy")]
+    pub(crate) check_members: bool,
     /// Call what matches FROM by the name TO; a * in TO is what it stood for in FROM
     #[arg(long, value_name = "FROM=TO", help_heading = "What to call it")]
     pub(crate) map: Vec<String>,

@@ -25,7 +25,7 @@ use super::values::at_least_one;
       - from: docker://registry.example/team/app\n      \
         tags: [v1.*, 'semver:>=1.2']               # or all-tags, exclude, newest, newest-by\n      \
         to: [docker://mirror.example/app, 'oci:./mirror']\n\n\
-    Entries also take platform, subset, referrers, digest-tags, nondistributable, map, short-names, force and link. Paths \
+    Entries also take platform, subset, convert, referrers, digest-tags, nondistributable, check-members, map, short-names, force and link. Paths \
     begin where FILE lies. What goes to several places is read once. What fails leaves the rest alone; the same command \
     tries again what is missing. A schedule is for cron.")]
 pub struct Sync {

@@ -281,6 +281,7 @@ fn options(args: &args::Copy, context: &Context) -> Result<Options, Failure> {
         subset: subset(args)?,
         convert: args.convert.map(Into::into),
         nondistributable: args.nondistributable,
+        members: args.check_members,
         link: match args.link {
             Link::Hard => transship_layout::Link::Hard,
             Link::Copy => transship_layout::Link::Copy,

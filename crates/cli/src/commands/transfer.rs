@@ -348,15 +348,6 @@ pub(super) fn summarize(report: &Report, time: Duration, context: &Context) {
             context.progress.note(&show::plain(&text));
         }
     }
-    if report.left_out.signatures > 0 {
-        let count =
-            show::count(report.left_out.signatures, "signature or referrer", "signatures and referrers");
-        let why = match report.roots.iter().any(|root| !root.converted.is_empty()) {
-            true => "stayed behind, since they speak of digests from before the conversion",
-            false => "of the whole index stayed behind, since only a part of it was copied",
-        };
-        context.progress.warning(&format!("{count} {why}"));
-    }
 }
 
 /// What of an index was copied, and what it was before.

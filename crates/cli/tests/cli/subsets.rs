@@ -72,7 +72,7 @@ fn a_rewritten_index_is_told_with_what_it_was() {
     let new = run.stdout.trim();
     assert!(run.code == 0 && new != digest, "{run:?}");
     assert!(run.stderr.contains(&format!("{digest} became {new}: linux/amd64, linux/arm64 of ")), "{run:?}");
-    assert!(run.stderr.contains("1 signature or referrer of the whole index stayed behind"), "{run:?}");
+    assert!(run.stderr.contains("1 signatures and the like stay behind, of the index"), "{run:?}");
     let report: Value = serde_json::from_str(&sandbox.read("report")).unwrap();
     assert_eq!(report["roots"][0]["part"]["original"], digest);
     let descriptor: Value = serde_json::from_str(&sandbox.read("descriptor")).unwrap();

@@ -11,7 +11,6 @@ mod archive;
 mod blocking;
 mod layout;
 mod local;
-mod mirrored;
 pub(crate) mod registry;
 mod shared;
 
@@ -26,7 +25,6 @@ use transship_spec::{Descriptor, Digest, Document, Tag};
 
 pub use self::archive::ArchiveTarget;
 pub use self::blocking::{Blocking, blocking};
-pub use self::mirrored::mirrored;
 pub use self::shared::shared;
 use crate::events::{Events, Placed};
 use crate::names::{Called, Name};
@@ -188,6 +186,11 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
         false
     }
 
+    /// The same, found out where it is not known and costs one request. Worth it where many questions would be spared.
+    fn turns_out_new(&self) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(self.is_new()))
+    }
+
     /// Which of these are here, by digest and, where that can be known, by size.
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>>;
 
@@ -207,6 +210,11 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
 
     /// The content of a blob from an offset on, not hashed. Nothing is opened before the stream is polled.
     fn open(&self, blob: &Descriptor, offset: u64) -> Pieces;
+
+    /// Notes that what came of a blob was wrong: if it comes from several places, the next time from the one that is sure.
+    fn doubt(&self, blob: &Digest) {
+        let _ = blob;
+    }
 
     /// The layout that this is, for the short ways between layouts.
     fn layout(&self) -> Option<&transship_layout::Layout> {

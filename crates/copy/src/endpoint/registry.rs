@@ -18,6 +18,8 @@ use crate::names::{Called, Name};
 use crate::transfer::Upload;
 use crate::{Error, Result};
 
+/// Bytes that are sent as soon as a question about them is answered.
+pub(crate) const SMALL: u64 = 64 << 10;
 /// Pages of tags that are read before few manifests are rather asked about one by one.
 const PAGES_FOR_FEW: usize = 2;
 /// Names from which on a list of tags is worth it: so many questions at least are spared by one page.
@@ -35,8 +37,8 @@ pub(crate) struct RegistryEndpoint {
     destination: Repository,
     place: Place,
     tags: OnceCell<Tags>,
-    /// Whether the destination lists no tag.
-    is_new: AtomicBool,
+    /// Whether the destination has no tag, as far as that is known.
+    is_new: std::sync::OnceLock<bool>,
     /// Held while the registry is asked for referrers for the first time, which tells whether it knows them at all.
     first_question: Mutex<()>,
     was_asked: AtomicBool,
@@ -75,7 +77,7 @@ impl RegistryEndpoint {
             },
             repository,
             tags: OnceCell::new(),
-            is_new: AtomicBool::new(false),
+            is_new: std::sync::OnceLock::new(),
             first_question: Mutex::new(()),
             was_asked: AtomicBool::new(false),
         }
@@ -92,7 +94,11 @@ impl RegistryEndpoint {
     async fn has_one(&self, content: &Descriptor) -> Result<bool> {
         if content.media_type.is_document() {
             let which = TagOrDigest::Digest(content.digest.clone());
-            return Ok(self.destination.manifest_head(&which).await?.is_some());
+            let is_there = self.destination.manifest_head(&which).await?.is_some();
+            if is_there {
+                self.is_used();
+            }
+            return Ok(is_there);
         }
         let head = self.destination.blob_head(&content.digest).await?;
         Ok(head.is_some_and(|head| head.size.is_none_or(|size| size == content.size)))
@@ -122,7 +128,16 @@ impl RegistryEndpoint {
 
     async fn find_one(&self, tag: Option<String>) -> Result<Option<Descriptor>> {
         let Some(tag) = tag else { return Ok(None) };
-        Ok(self.destination.manifest_head(&TagOrDigest::Tag(Tag::parse(&tag)?)).await?)
+        let found = self.destination.manifest_head(&TagOrDigest::Tag(Tag::parse(&tag)?)).await?;
+        if found.is_some() {
+            self.is_used();
+        }
+        Ok(found)
+    }
+
+    /// Notes that there is something at the destination; what was known before stays.
+    fn is_used(&self) {
+        let _ = self.is_new.set(false);
     }
 
     /// Which of these names the repository does not list. One list tells of many at once; of few, or where it is long, none
@@ -137,17 +152,18 @@ impl RegistryEndpoint {
             return HashSet::new();
         }
         let mut pages = self.destination.tag_pages();
-        let mut is_new = true;
         for _ in 0..=absent.len() / MANY {
             match pages.try_next().await {
                 Ok(Some(page)) => {
-                    is_new &= page.is_empty();
+                    if !page.is_empty() {
+                        self.is_used();
+                    }
                     for tag in page {
                         absent.remove(tag.as_str());
                     }
                 }
                 Ok(None) | Err(transship_registry::Error::NotFound(_)) => {
-                    self.is_new.store(is_new, Ordering::Relaxed);
+                    self.is_new.get_or_init(|| true);
                     return absent;
                 }
                 Err(error) => {
@@ -299,7 +315,21 @@ impl Endpoint for RegistryEndpoint {
     }
 
     fn is_new(&self) -> bool {
-        self.is_new.load(Ordering::Relaxed)
+        self.is_new.get() == Some(&true)
+    }
+
+    fn turns_out_new(&self) -> BoxFuture<'_, bool> {
+        let ask = async move {
+            if self.is_new.get().is_none() {
+                let is_new = match self.destination.tag_pages().try_next().await {
+                    Ok(page) => page.is_none_or(|page| page.is_empty()),
+                    Err(error) => matches!(error, transship_registry::Error::NotFound(_)),
+                };
+                self.is_new.get_or_init(|| is_new);
+            }
+            self.is_new()
+        };
+        ask.boxed()
     }
 
     fn has<'a>(&'a self, content: &'a [Descriptor]) -> BoxFuture<'a, Vec<Result<bool>>> {
@@ -355,8 +385,16 @@ impl Endpoint for RegistryEndpoint {
         self.repository.blob_unhashed(blob, offset).map_err(Error::from).boxed()
     }
 
+    fn doubt(&self, blob: &Digest) {
+        self.repository.doubt(blob);
+    }
+
     fn begin(&self, _: Planned) -> Pending<'_, Arc<dyn Session>> {
-        let session = RegistrySession { repository: self.destination.clone(), place: self.place.clone() };
+        let session = RegistrySession {
+            repository: self.destination.clone(),
+            place: self.place.clone(),
+            is_new: self.is_new(),
+        };
         Box::pin(std::future::ready(Ok(Arc::new(session) as Arc<dyn Session>)))
     }
 }
@@ -366,6 +404,8 @@ impl Endpoint for RegistryEndpoint {
 struct RegistrySession {
     repository: Repository,
     place: Place,
+    /// Whether nobody asked what is there, since nothing has a tag.
+    is_new: bool,
 }
 
 impl Session for RegistrySession {
@@ -376,8 +416,12 @@ impl Session for RegistrySession {
     fn put_blob<'a>(&'a self, blob: &'a Descriptor, offer: &'a Offer) -> Pending<'a, Placed> {
         let put = async move {
             let source = Upload::new(blob, offer);
-            match self.repository.blob_put(blob, &source, offer.mount_from.as_deref()).await {
+            // A push that broke may have left it where nothing has a tag yet.
+            let itself = self.is_new.then_some(self.repository.name());
+            let mount_from = offer.mount_from.as_deref().or(itself);
+            match self.repository.blob_put(blob, &source, mount_from).await {
                 Ok(transship_registry::Placed::Mounted) => Ok(Placed::Mounted),
+                Ok(transship_registry::Placed::Present) => Ok(Placed::Present),
                 Ok(transship_registry::Placed::Resumed(held)) => {
                     offer.resumed.store(held, Ordering::Relaxed);
                     Ok(Placed::Copied)

@@ -185,6 +185,10 @@ impl Endpoint for Shared {
         self.inner.verify(blob)
     }
 
+    fn doubt(&self, blob: &Digest) {
+        self.inner.doubt(blob);
+    }
+
     fn begin(&self, plan: Planned) -> Pending<'_, Arc<dyn Session>> {
         self.inner.begin(plan)
     }

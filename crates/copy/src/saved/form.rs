@@ -160,6 +160,7 @@ impl Choices {
             referrers,
             digest_tags: options.digest_tags,
             nondistributable: options.nondistributable,
+            check_members: options.members,
         }
     }
 
@@ -189,7 +190,14 @@ impl Choices {
                 Some(Dialect::named(name).ok_or_else(|| refuse("it converts to nothing that is known"))?)
             }
         };
-        let (digest_tags, nondistributable) = (self.digest_tags, self.nondistributable);
-        Ok(Options { referrers, digest_tags, subset, convert, nondistributable, ..Options::default() })
+        Ok(Options {
+            referrers,
+            digest_tags: self.digest_tags,
+            subset,
+            convert,
+            nondistributable: self.nondistributable,
+            members: self.check_members,
+            ..Options::default()
+        })
     }
 }

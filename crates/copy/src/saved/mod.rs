@@ -67,6 +67,9 @@ pub struct Choices {
     pub digest_tags: bool,
     /// Whether layers are copied that may not be distributed.
     pub nondistributable: bool,
+    /// Whether registries are asked for the members of indexes that they have.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub check_members: bool,
 }
 
 /// A place that things go to, and how much went there when the plan was made.

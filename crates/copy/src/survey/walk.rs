@@ -9,6 +9,7 @@ use transship_layout::check::declared_holes;
 use transship_spec::{Descriptor, Document};
 
 use super::Survey;
+use crate::endpoint::registry::SMALL;
 use crate::endpoint::{Endpoint, QUESTIONS};
 use crate::graph::{self, NodeId, State};
 use crate::report::Why;
@@ -17,8 +18,8 @@ use crate::{Error, Result};
 /// Bytes of the empty config (IMG-36), which everybody has.
 const EMPTY: u64 = 2;
 
-/// Bytes that are sent as soon as a question about them is answered.
-const SMALL: u64 = 64 << 10;
+/// Questions about blobs from which on it is worth to ask first whether a repository is new.
+const MANY: usize = 3;
 
 /// Documents that are in memory at once while they are read.
 const BATCH: usize = 64;
@@ -98,7 +99,7 @@ impl Survey {
             State::Present => {
                 let ask = self.ask(false);
                 self.destination(spot).is_local()
-                    || node.kept.is_some()
+                    || self.may_lack_members(node)
                     || self.options.nondistributable
                     || node.descriptor.media_type.is_index()
                         && !self.is_fixed
@@ -109,20 +110,21 @@ impl Survey {
         node.is_document && wanted
     }
 
+    /// Whether a registry that has this may have less than all that is wanted of it.
+    fn may_lack_members(&self, node: &graph::Node) -> bool {
+        node.kept.is_some() || self.options.members && node.descriptor.media_type.is_index()
+    }
+
     /// Finds out which of these nodes the destinations have.
     async fn check(&mut self, level: &[(usize, NodeId)]) {
         for spot in 0..self.spots.len() {
-            let mut unknown = Vec::new();
-            for (_, id) in level.iter().filter(|(of, _)| *of == spot) {
-                let node = &self.spots[spot].graph.nodes[*id];
-                if !matches!(node.state, State::Unknown) {
-                    continue;
-                }
-                if self.is_worth_no_question(spot, node) {
-                    self.spots[spot].graph.nodes[*id].state = State::Missing;
-                } else {
-                    unknown.push(*id);
-                }
+            let ids = level.iter().filter(|(of, _)| *of == spot).map(|(_, id)| *id);
+            let mut unknown: Vec<NodeId> = ids.collect();
+            self.assume(spot, &mut unknown);
+            let nodes = &self.spots[spot].graph.nodes;
+            let blobs = unknown.iter().filter(|id| !nodes[**id].is_document).count();
+            if blobs >= MANY && self.destination(spot).turns_out_new().await {
+                self.assume(spot, &mut unknown);
             }
             let graph = &self.spots[spot].graph;
             let content: Vec<Descriptor> =
@@ -143,16 +145,31 @@ impl Survey {
         }
     }
 
-    /// Whether content is put without asking first, since the question costs more than it is likely to spare.
+    /// Keeps of these nodes those that the destination is to be asked about.
+    fn assume(&mut self, spot: usize, ids: &mut Vec<NodeId>) {
+        ids.retain(|id| {
+            let node = &self.spots[spot].graph.nodes[*id];
+            let is_open = matches!(node.state, State::Unknown);
+            let is_asked = is_open && !self.is_worth_no_question(spot, node);
+            if is_open && !is_asked {
+                self.spots[spot].graph.nodes[*id].state = State::Missing;
+            }
+            is_asked
+        });
+    }
+
+    /// Whether content is put without asking first, since the question costs more than it is likely to spare. Where
+    /// nothing has a tag, the session asks by the request that begins an upload.
     fn is_worth_no_question(&self, spot: usize, node: &graph::Node) -> bool {
         let destination = self.destination(spot);
         if node.is_document || self.stays_behind(spot, node) {
             return node.is_document && destination.is_new();
         }
-        let is_likely_missing = destination.is_new() || node.is_own;
+        let is_likely_missing = node.is_own && node.descriptor.size <= SMALL;
         // Where a mount is tried, nothing is asked before (DIST-182).
         destination.place().mountable(self.source(node.from).place()).is_some()
-            || !destination.is_local() && is_likely_missing && node.descriptor.size <= SMALL
+            || destination.is_new()
+            || !destination.is_local() && is_likely_missing
     }
 
     /// Whether content is not to be distributed by us (IMG-150).
@@ -191,6 +208,7 @@ impl Survey {
         for (spot, id, result) in documents {
             let is_local = self.destination(spot).is_local();
             // What lies here is read again when its turn comes.
+            let may_lack_members = self.may_lack_members(&self.spots[spot].graph.nodes[id]);
             let is_remote = !self.source(self.spots[spot].graph.nodes[id].from).is_local();
             let graph = &mut self.spots[spot].graph;
             let (document, state) = match result {
@@ -201,7 +219,7 @@ impl Survey {
                 }
             };
             let kept = graph.nodes[id].kept.clone();
-            let only_documents = state.is_present() && !is_local && kept.is_none();
+            let only_documents = state.is_present() && !is_local && !may_lack_members;
             graph.nodes[id].state = state;
             if graph.nodes[id].is_listed {
                 graph.nodes[id].descriptor = document.descriptor();
@@ -259,7 +277,9 @@ impl Survey {
                 let node = &graph.nodes[id];
                 let lacks =
                     |child: &NodeId| matches!(graph.nodes[*child].state, State::Missing | State::Broken(_));
-                let may_lack = node.kept.is_some() || self.options.nondistributable;
+                let may_lack = node.kept.is_some()
+                    || self.options.nondistributable
+                    || self.options.members && node.descriptor.media_type.is_index();
                 if may_lack && node.state.is_present() && node.children.iter().any(lacks) {
                     graph.nodes[id].state = State::Missing;
                 }

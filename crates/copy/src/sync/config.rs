@@ -374,6 +374,8 @@ sync:
   - from: [alpine:3.20, 'oci:in:v1']
     referrers: [application/vnd.example.sig]
     digest-tags: false
+    convert: docker
+    check-members: true
     force: true
     map: ['docker.io/library/*=base/*']
     to: docker://mirror.example/base
@@ -410,7 +412,9 @@ sync:
         assert!(matches!(&first.how.subset, Some(Subset::Sparse(two)) if two.len() == 2));
         assert_eq!((&first.how.referrers, first.how.digest_tags), (&Referrers::None, true));
         assert!(matches!(&second.how.referrers, Referrers::Types(types) if types.len() == 1));
+        assert!(second.how.members && !first.how.members);
         assert!(second.selection.force && !second.how.digest_tags && second.selection.naming.short_names);
+        assert_eq!((first.how.convert, second.how.convert), (None, Some(transship_spec::Dialect::Docker)));
         assert_eq!(second.from[1].to_string(), "oci:/f/in:v1");
         assert_eq!(third.selection.tags[0].to_string(), "v*");
     }
@@ -441,6 +445,11 @@ sync:
                 &format!("{sync}    subset: some\n    platform: a/b\n"),
                 "line 5, column 13: subset is one of sparse, rewrite",
             ),
+            (
+                &format!("{sync}    convert: oci\n    subset: sparse\n    platform: a/b\n"),
+                "line 5, column 14: subset: sparse keeps an index",
+            ),
+            (&format!("{sync}    convert: zip\n"), "line 5, column 14: convert is one of oci, docker"),
             (&format!("{sync}    tags: ['semver:>=x']\n"), "line 5, column 12"),
             (&format!("{sync}    newest: none\n"), "line 5, column 13: newest is a whole number"),
             (&format!("{sync}    referrers: [all, none]\n"), "line 5, column 17"),

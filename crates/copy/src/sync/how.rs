@@ -3,7 +3,7 @@
 //! What an entry does not say, the defaults of the file say, key by key.
 
 use transship_layout::Link;
-use transship_spec::{MediaType, Platform};
+use transship_spec::{Dialect, MediaType, Platform};
 
 use super::fields::Fields;
 use super::yaml::At;
@@ -12,16 +12,18 @@ use crate::sync::yaml::Wrong as _;
 use crate::{Age, Newest, Referrers, Result, Selection, Subset};
 
 /// The keys of all this.
-pub(super) const OPTIONS: [&str; 13] = [
+pub(super) const OPTIONS: [&str; 15] = [
     "tags",
     "exclude",
     "newest",
     "newest-by",
     "platform",
     "subset",
+    "convert",
     "referrers",
     "digest-tags",
     "nondistributable",
+    "check-members",
     "map",
     "short-names",
     "force",
@@ -38,8 +40,12 @@ pub struct How {
     pub digest_tags: bool,
     /// What of an index is copied.
     pub subset: Option<Subset>,
+    /// Whose media types everything is to have.
+    pub convert: Option<Dialect>,
     /// Whether layers come along that may not be distributed.
     pub nondistributable: bool,
+    /// Whether registries are asked for the members of indexes that they have.
+    pub members: bool,
     /// What blobs of layouts have in common.
     pub link: Link,
 }
@@ -51,7 +57,9 @@ impl Default for How {
             referrers: options.referrers,
             digest_tags: options.digest_tags,
             subset: options.subset,
+            convert: options.convert,
             nondistributable: options.nondistributable,
+            members: options.members,
             link: options.link,
         }
     }
@@ -86,7 +94,9 @@ impl<'a> Wanted<'a> {
             referrers: self.referrers()?.unwrap_or(default.referrers),
             digest_tags: flag("digest-tags")?.unwrap_or(default.digest_tags),
             subset: self.subset()?,
+            convert: self.convert()?,
             nondistributable: flag("nondistributable")?.unwrap_or(default.nondistributable),
+            members: flag("check-members")?.unwrap_or(default.members),
             link: self.by("link").word("link", &links)?.unwrap_or(default.link),
         };
         let naming = Naming { short_names: flag("short-names")?.unwrap_or_default(), maps: self.maps()? };
@@ -137,6 +147,18 @@ impl<'a> Wanted<'a> {
                 Ok(Some(Referrers::Types(types.iter().map(parse).collect::<Result<_>>()?)))
             }
         }
+    }
+
+    fn convert(&self) -> Result<Option<Dialect>> {
+        let by = self.by("convert");
+        let dialect = by.word("convert", &[("oci", Dialect::Oci), ("docker", Dialect::Docker)])?;
+        if dialect.is_some() && matches!(self.subset()?, Some(Subset::Sparse(_))) {
+            let reason = "subset: sparse keeps an index with its digest, and convert makes another one";
+            return Err(by
+                .at_of("convert")
+                .wrong_but(reason, "subset: rewrite makes an index of what is copied"));
+        }
+        Ok(dialect)
     }
 
     fn subset(&self) -> Result<Option<Subset>> {

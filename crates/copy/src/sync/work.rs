@@ -111,7 +111,9 @@ impl Work {
                 referrers: how.referrers,
                 digest_tags: how.digest_tags,
                 subset: how.subset,
+                convert: how.convert,
                 nondistributable: how.nondistributable,
+                members: how.members,
                 link: how.link,
                 ..options.clone()
             };

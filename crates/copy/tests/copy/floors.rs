@@ -8,7 +8,7 @@ use transship_copy::{Destination, Endpoint, Options, Referrers, Report, endpoint
 use transship_layout::{Layout, Name};
 use transship_registry::Client;
 use transship_spec::{Descriptor, Manifest, MediaType, Reference};
-use transship_testkit::{Counts, TestRegistry};
+use transship_testkit::{Counts, DockerRegistry, Fault, TestRegistry};
 
 use crate::support::*;
 
@@ -109,7 +109,7 @@ async fn floor_n_small_artifacts_are_pushed_to_an_empty_repository_by_3n_and_3_r
     let from = artifacts(&folder.path().join("from"));
     let place = Place::start().await;
     let (counts, _) = place.counts(endpoint::layout(from.clone()), &place.to("small")).await;
-    let uploads = (counts.upload_post, counts.upload_put);
+    let uploads = (counts.upload_post + counts.mount, counts.upload_put);
     assert_eq!((counts.tags, uploads, counts.manifest_put), (1, (N + 1, N + 1), N), "{counts:?}");
     assert_eq!(counts.requests, 3 * N + 3);
 
@@ -147,17 +147,60 @@ async fn floor_images_are_pulled_by_one_request_each_for_manifests_and_blobs() {
 }
 
 #[tokio::test]
-async fn floor_images_are_pushed_by_two_requests_a_blob_and_one_more_where_it_is_large() {
+async fn floor_images_are_pushed_by_two_requests_a_blob() {
     let folder = tempfile::tempdir().unwrap();
     let from = images(&folder.path().join("from"));
     let place = Place::start().await;
     let (counts, _) = place.counts(endpoint::layout(from), &place.to("images")).await;
-    assert_eq!(
-        (counts.manifest_head, counts.blob_head),
-        (0, LARGE),
-        "a push that broke left large ones there"
-    );
-    assert_eq!(counts.requests, 1 + N + 2 * BLOBS + LARGE, "{counts:?}");
+    assert_eq!((counts.manifest_head, counts.blob_head), (0, 0), "an upload asks for what is large");
+    assert_eq!(counts.requests, 1 + N + 2 * BLOBS, "{counts:?}");
+}
+
+/// One image of four layers, each worth a question.
+fn large_image(path: &Path) -> Layout {
+    let layout = layout(path);
+    let session = layout.begin().unwrap();
+    let large = |seed| session.put_bytes(MediaType::OCI_LAYER_TAR, &content(70_000, seed)).unwrap();
+    let layers: Vec<Descriptor> = (100..104).map(large).collect();
+    let config =
+        session.put_bytes(MediaType::OCI_CONFIG, br#"{"architecture":"amd64","os":"linux"}"#).unwrap();
+    let root = put(&session, &Manifest::new(config, layers));
+    session.commit(|index| name(index, std::slice::from_ref(&root))).unwrap();
+    layout
+}
+
+#[tokio::test]
+async fn dist_182_an_image_is_pushed_to_a_new_repository_without_a_question_for_each_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = large_image(&folder.path().join("from"));
+    let place = Place::start().await;
+    let (counts, _) = place.counts(endpoint::layout(from), &place.to("new")).await;
+    // Tag, digest, tags; two requests a blob (and one more where it is streamed, which takes 32 MiB); the manifest.
+    assert_eq!((counts.manifest_head, counts.tags, counts.blob_head), (2, 1, 0), "{counts:?}");
+    assert_eq!(counts.requests, 3 + 2 * 5 + 1, "with four streams this is 18: {counts:?}");
+}
+
+#[tokio::test]
+async fn dist_182_what_a_broken_push_left_in_a_new_repository_is_not_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = large_image(&folder.path().join("from"));
+    let place = Place::start().await;
+    place.registry.fault(Fault::on("PUT", "/manifests/").times(1).status(400));
+    let options = Options { referrers: Referrers::None, digest_tags: false, ..Options::default() };
+    let report = copy_with(&[all(endpoint::layout(from.clone()))], &place.to("new"), &options).await;
+    assert_eq!(report.failures().count(), 1);
+
+    let (counts, report) = place.counts(endpoint::layout(from.clone()), &place.to("new")).await;
+    assert_eq!((counts.mount, counts.upload_put, report.content.present.count), (5, 0, 5), "{counts:?}");
+
+    // Who refuses to be asked so is asked by HEAD.
+    let place = Place::start().await;
+    place.registry.fault(Fault::on("PUT", "/manifests/").times(1).status(400));
+    copy_with(&[all(endpoint::layout(from.clone()))], &place.to("new"), &options).await;
+    let place = Place { client: client().0, ..place };
+    place.registry.fault(Fault::on("POST", "mount=").status(400));
+    let (counts, report) = place.counts(endpoint::layout(from), &place.to("new")).await;
+    assert_eq!((counts.upload_put, report.content.present.count), (1, 4), "{counts:?}");
 }
 
 #[tokio::test]
@@ -174,4 +217,26 @@ async fn floor_images_are_mounted_by_one_request_a_blob_and_two_a_manifest() {
     );
     assert_eq!((counts.manifest_get, counts.manifest_put), (N, N));
     assert_eq!(counts.requests, 2 + 2 * N + BLOBS);
+}
+
+#[tokio::test]
+async fn dist_182_the_cncf_registry_tells_by_a_mount_what_a_broken_push_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = large_image(&folder.path().join("from"));
+    let registry = DockerRegistry::start().await;
+    let (client, requests) = client();
+    let there = destination(&registry, &client, "app");
+    let plain = Options { referrers: Referrers::None, digest_tags: false, ..Options::default() };
+    let repository = repository(&registry, &client, "app");
+    for seed in 100..103 {
+        let content = bytes::Bytes::from(content(70_000, seed));
+        let blob = Descriptor::of(MediaType::OCI_LAYER_TAR, &content);
+        repository.blob_put(&blob, &content, None).await.unwrap();
+    }
+    requests.take();
+    let report = copy_with(&[all(endpoint::layout(from))], &there, &plain).await;
+    assert_done(&report);
+    assert_eq!((report.content.present.count, report.content.copied.count), (3, 2));
+    // A list of tags; tag and digest; an upload is begun for each blob, and ended for what is missing; the manifest.
+    assert_eq!(requests.take(), [1, 2, 5, 2 + 1]);
 }

@@ -290,6 +290,37 @@ async fn what_a_registry_has_of_a_sparse_index_is_asked_for_and_the_rest_is_put(
 }
 
 #[tokio::test]
+async fn img_85_members_are_asked_for_where_a_registry_may_have_a_sparse_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let multi = multi(folder.path());
+    let registry = TestRegistry::start().await;
+    let sparse_there =
+        Destination::Layout { layout: registry.layout().clone(), name: Some("localhost/app:v1".to_owned()) };
+    assert_done(&v1(multi.endpoint(), &sparse_there, &sparse(&["linux/amd64"])).await);
+    let (client, requests) = client();
+    let reference = transship_spec::Reference::parse(&registry.reference("app:v1")).unwrap();
+    let there = Destination::Registry { client: client.clone(), reference };
+    let whole = |members| Options {
+        referrers: transship_copy::Referrers::None,
+        digest_tags: false,
+        members,
+        ..Options::default()
+    };
+    let report = v1(multi.endpoint(), &there, &whole(false)).await;
+    assert_eq!(report.roots[0].status, Status::Present, "an index that is there is whole: {report:?}");
+    requests.take();
+    let report = v1(multi.endpoint(), &there, &whole(true)).await;
+    assert_eq!(report.roots[0].status, Status::Copied, "{report:?}");
+    let back = layout(&folder.path().join("back"));
+    let source = endpoint::registry(client.repository(&registry.address(), "app").unwrap());
+    assert_done(&v1(source, &into_layout(&back, ""), &Options::default()).await);
+    assert_sound(&back);
+    let report = v1(multi.endpoint(), &there, &whole(true)).await;
+    assert_eq!(report.roots[0].status, Status::Present, "{report:?}");
+    assert_eq!(report.content.manifests.count, 0);
+}
+
+#[tokio::test]
 async fn a_part_of_an_index_is_read_from_a_registry_once() {
     let folder = tempfile::tempdir().unwrap();
     let multi = multi(folder.path());

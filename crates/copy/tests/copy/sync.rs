@@ -6,7 +6,7 @@ use std::sync::Arc;
 use transship_copy::sync::{Config, Work};
 use transship_copy::{Destination, Endpoint, Options, Report, Select, Source, Status, endpoint};
 use transship_layout::{Layout, Name};
-use transship_registry::Client;
+use transship_registry::{Client, Mirror, Pulls, Route, Settings};
 use transship_spec::{Kind, Location, MediaType, Reference};
 use transship_testkit::{Fault, TestRegistry};
 
@@ -225,12 +225,11 @@ async fn content_comes_from_a_mirror_and_what_that_lacks_or_has_wrong_from_the_r
     let names = ["v1".to_owned(), "v2".to_owned()];
     fill(source.layout(), &names);
     fill(mirror.layout(), &names[..1]);
-    let repository = |registry: &TestRegistry, client: &Client| {
-        endpoint::registry(client.repository(&registry.address(), "team/app").unwrap())
-    };
     let copy = async |to: &str| {
-        let (client, _) = client();
-        let from = endpoint::mirrored(repository(&source, &client), vec![repository(&mirror, &client)]);
+        let near = Mirror { location: mirror.address(), insecure: false, pulls: Pulls::Content };
+        let route = Route { mirrors: vec![near], ..Route::new(&source.address(), "test") };
+        let client = Client::new(Settings { routes: vec![route], ..quick() }).unwrap();
+        let from = endpoint::registry(client.repository(&source.address(), "team/app").unwrap());
         let to = layout(&folder.path().join(to));
         assert_done(&copy(&[all(from)], &into_layout(&to, "")).await);
         let counts = (source.counts(), mirror.counts());

@@ -1,6 +1,7 @@
 //! What is read from mirrors is what was asked for; what is written, and every credential, goes where it belongs.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -163,6 +164,67 @@ async fn mirrors_by_digest_or_by_tag_only_are_asked_for_nothing_else() {
     assert_eq!(repository.manifest_get(&tag()).await.unwrap().bytes, "[]");
     assert!(blob(&repository, &all).await.unwrap() == all);
     assert_eq!(by_tag.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn mirrors_of_content_say_neither_what_a_tag_means_nor_what_refers_to_something() {
+    let all = content(1000);
+    let mirror = Server::start(holding("{}", all.clone())).await;
+    let digest = layer(b"{}").digest.to_string();
+    let mut serve = holding("{}", all.clone());
+    let said = digest.clone();
+    let origin =
+        Server::start(move |request| serve(request).header("Docker-Content-Digest", said.clone())).await;
+    let repository = routed(&origin.address, mirrors(&[(&mirror, Pulls::Content)]), |_| {}).unwrap();
+    assert_eq!(repository.manifest_get(&tag()).await.unwrap().bytes, "{}");
+    assert_eq!(
+        origin.lines(),
+        ["HEAD /v2/team/app/manifests/v1"],
+        "which costs nothing where reading is counted"
+    );
+    assert_eq!(mirror.lines(), [format!("GET /v2/mirror/of/app/manifests/{digest}")]);
+    assert!(blob(&repository, &all).await.unwrap() == all);
+    assert_eq!((origin.lines().len(), mirror.lines().len()), (1, 2));
+    assert_eq!(repository.referrers(&layer(b"{}").digest, None).await.unwrap(), []);
+    assert_eq!(mirror.lines().len(), 2, "{:?}", mirror.lines());
+    // What came wrong comes from the registry.
+    repository.doubt(&layer(&all).digest);
+    let before = mirror.lines().len();
+    assert!(blob(&repository, &all).await.unwrap() == all);
+    assert_eq!(mirror.lines().len(), before);
+}
+
+#[tokio::test]
+async fn a_mirror_that_was_away_is_asked_again_after_a_while() {
+    for (pause, asked) in [(Duration::from_secs(3600), 1), (Duration::ZERO, 3)] {
+        let mut serve = holding("{}", Vec::new());
+        let mirror = Server::start(move |request| match request.number {
+            0 => Reply::new(403),
+            _ => serve(request),
+        })
+        .await;
+        let origin = Server::start(holding("{}", Vec::new())).await;
+        let repository = routed(&origin.address, mirrors(&[(&mirror, Pulls::All)]), |settings| {
+            settings.retry.mirror_pause = pause;
+        })
+        .unwrap();
+        for _ in 0..3 {
+            repository.manifest_get(&tag()).await.unwrap();
+        }
+        assert_eq!((mirror.lines().len(), origin.lines().len()), (asked, 4 - asked));
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_fails_for_a_blob_is_passed_over_for_the_next() {
+    let all = content(1000);
+    let mirror = Server::start(|_| Reply::new(403)).await;
+    let origin = Server::start(holding("{}", all.clone())).await;
+    let repository = routed(&origin.address, mirrors(&[(&mirror, Pulls::All)]), |_| {}).unwrap();
+    for _ in 0..3 {
+        assert!(blob(&repository, &all).await.unwrap() == all);
+    }
+    assert_eq!((mirror.lines().len(), origin.lines().len()), (1, 3));
 }
 
 #[tokio::test]

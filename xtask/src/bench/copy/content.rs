@@ -30,8 +30,6 @@ pub(super) struct Content {
     /// Roots; each has a name of its own.
     pub(super) roots: usize,
     pub(super) blobs: usize,
-    /// Blobs of more than 64 KiB.
-    pub(super) large: usize,
     /// Of all blobs that are not manifests.
     pub(super) bytes: u64,
     /// Digests of the manifests, and of the other blobs.
@@ -90,7 +88,7 @@ impl Content {
     fn begin(layout: PathBuf) -> Result<Self> {
         empty(&layout.join("blobs/sha256"))?;
         fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        Ok(Self { layout, roots: 0, blobs: 0, large: 0, bytes: 0, digests: Default::default() })
+        Ok(Self { layout, roots: 0, blobs: 0, bytes: 0, digests: Default::default() })
     }
 
     fn image(&mut self, name: &str, layers: &[Value]) -> Result<Value> {
@@ -145,7 +143,6 @@ impl Content {
     fn note(&mut self, media_type: &str, digest: &str, size: u64) -> Value {
         self.blobs += 1;
         self.bytes += size;
-        self.large += usize::from(size > 64 << 10);
         self.digests.1.push(digest.to_owned());
         json!({ "mediaType": media_type, "digest": digest, "size": size })
     }
@@ -214,7 +211,7 @@ mod tests {
     fn a_layout_has_a_blob_for_each_digest_that_is_told() {
         let layout = target().join(format!("content-test-{}", std::process::id()));
         let content = Content::small(layout.clone(), 3).unwrap();
-        assert_eq!((content.roots, content.blobs, content.large), (3, 4, 0));
+        assert_eq!((content.roots, content.blobs), (3, 4));
         let told = content.digests.0.len() + content.digests.1.len();
         assert_eq!(fs::read_dir(layout.join("blobs/sha256")).unwrap().count(), told);
         same_blobs(&layout, &layout).unwrap();

@@ -22,7 +22,7 @@ const OURS: [(&str, &[&str]); 3] = [
 
 impl Bench {
     pub(super) fn one(&self, row: Row, content: &Content) -> Result {
-        let (roots, blobs, large) = (content.roots, content.blobs, content.large);
+        let (roots, blobs) = (content.roots, content.blobs);
         let what = format!("{roots} roots, {blobs} blobs, {} MB", content.bytes / 1_000_000);
         match row {
             Row::PullLarge | Row::PullSmall | Row::PullImages => {
@@ -34,7 +34,7 @@ impl Bench {
             Row::PushLarge | Row::PushSmall | Row::PushImages => {
                 let floor = 1 + roots + 2 * blobs;
                 let floor = format!(
-                    "floor: {floor} requests (tags, {roots} manifests, POST and PUT of {blobs} blobs), and a HEAD of {large} large blobs; those of 32 MiB and more have a PATCH, too"
+                    "floor: {floor} requests (tags, {roots} manifests, POST and PUT of {blobs} blobs); those of 32 MiB and more have a PATCH, too"
                 );
                 self.push(&format!("push {what}"), &floor, content, row == Row::PushLarge)
             }

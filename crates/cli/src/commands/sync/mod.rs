@@ -74,7 +74,7 @@ fn sync(args: &args::Sync, context: &Context, reported: &mut bool) -> Result<(),
         events: Arc::new(Watched(context.progress.clone())),
         ..Options::default()
     };
-    let mut places = Places::new(args, &config, &runner);
+    let mut places = Places::new(args, &runner);
     let plans = match &saved {
         Some(saved) => apply(saved, (&config, &options), &mut places, &runner)?,
         None => {

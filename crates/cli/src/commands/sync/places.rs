@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use transship_copy::endpoint::{self, ArchiveTarget};
-use transship_copy::sync::{Config, Copy};
+use transship_copy::sync::Copy;
 use transship_copy::{Destination, Endpoint, Ends, Report, SavedPlan, Select, Source};
 use transship_layout::{LayoutOptions, Link};
-use transship_spec::{Kind, Location, Reference};
+use transship_spec::{Kind, Location};
 
 use crate::args;
 use crate::commands::archive::docker_name;
@@ -20,7 +20,6 @@ use crate::place::{self, Form, Place};
 /// What is open.
 pub(super) struct Places<'a> {
     args: &'a args::Sync,
-    config: &'a Config,
     runner: &'a Runner,
     layouts: HashMap<PathBuf, Made>,
     archives: HashMap<PathBuf, ArchiveTarget>,
@@ -30,9 +29,9 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn new(args: &'a args::Sync, config: &'a Config, runner: &'a Runner) -> Self {
+    pub(super) fn new(args: &'a args::Sync, runner: &'a Runner) -> Self {
         let (layouts, archives, sources) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { args, config, runner, layouts, archives, sources, named: HashMap::new() }
+        Self { args, runner, layouts, archives, sources, named: HashMap::new() }
     }
 
     fn options(&self, copy: &Copy) -> LayoutOptions {
@@ -74,26 +73,11 @@ impl<'a> Places<'a> {
             },
             Place::Archive { path, .. } => endpoint::archive(local::open_archive(path)?),
             Place::Registry(reference) => {
-                let own = endpoint::registry(self.runner.repository(reference)?);
-                endpoint::shared(endpoint::mirrored(own, self.mirrors(reference)?))
+                endpoint::shared(endpoint::registry(self.runner.repository(reference)?))
             }
         };
         self.sources.insert(key, Arc::clone(&endpoint));
         Ok(Source { endpoint, select })
-    }
-
-    /// The same repository on the mirrors of its registry.
-    fn mirrors(&self, reference: &Reference) -> Result<Vec<Arc<dyn Endpoint>>, Failure> {
-        let Some(registry) = self.config.registries.get(reference.registry()) else { return Ok(Vec::new()) };
-        let mirror = |(host, prefix): &(String, String)| {
-            let path = match prefix.as_str() {
-                "" => reference.repository().to_owned(),
-                prefix => format!("{prefix}/{}", reference.repository()),
-            };
-            let repository = self.runner.repository(&Reference::new(host, &path)?)?;
-            Ok(endpoint::registry(repository))
-        };
-        registry.mirrors.iter().map(mirror).collect()
     }
 
     /// Where a copy goes.

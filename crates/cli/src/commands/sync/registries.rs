@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::exit::Failure;
 use crate::files;
 use crate::network::{Async, Network};
+use crate::routes;
 
 /// The longest secret in a file, in bytes.
 const LONGEST: u64 = 64 << 10;
@@ -60,6 +61,9 @@ pub(super) fn runner(
     }
     let network = Network::open_with(context, &args.network, &registries, |settings| {
         settings.concurrency = concurrency;
+        for (name, registry) in &config.registries {
+            routes::add(&mut settings.routes, name, &registry.mirrors, &args.network.mirror);
+        }
         fill(settings, config, &registries, context)
     })?;
     Ok(Runner::Network(network))
