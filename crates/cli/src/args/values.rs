@@ -61,13 +61,22 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A number of bytes: `4096`, `10MiB`, `256GiB`.
+/// A number of bytes: `4096`, `10MiB`, `256GiB`; `10M` is the same as `10MiB`, as in curl, wget and rsync, and `10MB` is ten
+/// million.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u32); 5] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("", 0)];
+    const WRONG: &str = "it is not a number of bytes, or one with K, M, G or T after it (10M or 10MiB is 10 × 1024 × 1024, 10MB ten \
+        million)";
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = UNITS.iter().find(|(name, _)| *name == &text[number.len()..]);
-    let size = unit.and_then(|(_, bits)| number.parse::<u64>().ok()?.checked_mul(1 << bits));
-    size.ok_or_else(|| "it is not a number of bytes, or one with KiB, MiB, GiB or TiB after it".to_owned())
+    let power = |letter| ["K", "M", "G", "T"].iter().position(|have| *have == letter).map(|at| at as u32 + 1);
+    let unit = &text[number.len()..];
+    let bytes = match (unit, unit.strip_suffix("iB"), unit.strip_suffix('B')) {
+        ("", ..) => Some(1),
+        (_, Some(letter), _) => power(letter).map(|power| 1024_u64.pow(power)),
+        (_, _, Some(letter)) => power(letter).map(|power| 1000_u64.pow(power)),
+        (letter, ..) => power(letter).map(|power| 1024_u64.pow(power)),
+    };
+    let size = bytes.and_then(|bytes| number.parse::<u64>().ok()?.checked_mul(bytes));
+    size.ok_or_else(|| WRONG.to_owned())
 }
 
 /// Bytes a second: a number of bytes, with `/s` after it or not. There must be one at least.
@@ -118,18 +127,29 @@ mod tests {
 
     #[test]
     fn sizes_may_have_a_unit() {
-        for (text, bytes) in [("0", 0), ("17", 17), ("4KiB", 4096), ("256GiB", 256 << 30), ("1TiB", 1 << 40)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("17", 17),
+            ("4KiB", 4096),
+            ("4K", 4096),
+            ("4KB", 4000),
+            ("12M", 12 << 20),
+            ("256GiB", 256 << 30),
+            ("2GB", 2_000_000_000),
+            ("1TiB", 1 << 40),
+        ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for bad in ["", "KiB", "4K", "4kib", "-1", "1.5GiB", "99999999999TiB", "1 GiB"] {
+        for bad in
+            ["", "KiB", "M", "4k", "4kib", "4B", "4iB", "4P", "-1", "1.5GiB", "99999999999TiB", "1 GiB"]
+        {
             assert!(size(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn rates_are_sizes_a_second() {
-        for (text, bytes) in [("17", 17), ("500KiB", 500 << 10), ("10MiB/s", 10 << 20)] {
+        for (text, bytes) in [("17", 17), ("500KiB", 500 << 10), ("10MiB/s", 10 << 20), ("12M", 12 << 20)] {
             assert_eq!(rate(text).map(NonZeroU64::get), Ok(bytes), "{text}");
         }
         for bad in ["0", "0MiB/s", "/s", "10MiB/m", "10 MiB/s", "unlimited"] {

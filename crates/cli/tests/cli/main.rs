@@ -32,6 +32,7 @@ mod runs;
 mod saved;
 mod scale_out;
 mod scripted;
+mod secrets;
 mod serve;
 mod signals;
 mod storage;
