@@ -109,7 +109,7 @@ pub struct Copy {
         long, value_name = "FILE", help_heading = "Plan and shards",
         conflicts_with_all = [
             "plan", "locations", "all_tags", "tags", "exclude", "newest", "images", "platform", "subset", "convert", "referrers",
-            "digest_tags", "nondistributable", "map", "short_names",
+            "digest_tags", "nondistributable", "check_members", "map", "short_names",
         ]
     )]
     pub(crate) apply: Option<PathBuf>,

@@ -84,7 +84,7 @@ fn a_conversion_is_told_in_the_plan_in_the_report_and_at_the_end() {
         run.stderr.contains(&format!("{digest} became {new} ({MANIFEST}): 1 manifest converted")),
         "{run:?}"
     );
-    assert!(run.stderr.contains("1 signature or referrer stayed behind"), "{run:?}");
+    assert!(run.stderr.contains("1 signatures and the like stay behind"), "{run:?}");
     let report: Value = serde_json::from_str(&sandbox.read("report")).unwrap();
     let converted = serde_json::json!([{ "from": digest, "to": new, "mediaType": MANIFEST }]);
     assert_eq!((&report["roots"][0]["converted"], &report["leftOut"]["signatures"]), (&converted, &1.into()));

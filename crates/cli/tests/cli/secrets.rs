@@ -88,12 +88,13 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn everything(scene: &Scene) {
     let place = format!("docker://{}/app:v1", scene.registry.address());
     let other = format!("docker://{}/other:v1", scene.registry.address());
-    let place = place.as_str();
+    let all = format!("docker://{}/app", scene.registry.address());
+    let (place, all) = (place.as_str(), all.as_str());
     for arguments in [
         &["resolve", place, "--verbose"][..],
         &["inspect", place, "--verbose"],
         &["inspect", place, "--format", "json"],
-        &["ls", place, "--verbose"],
+        &["ls", all, "--verbose"],
         &["check", place, "--verbose"],
         &["manifest", "get", place],
         &["tag", place, "v2", "--verbose"],
