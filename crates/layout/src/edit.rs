@@ -10,6 +10,7 @@ use transship_spec::annotations::{CONTAINERD_NAME, REF_NAME};
 use transship_spec::{Descriptor, Digest, json};
 
 use crate::index::{Entry, Index, parse_entry};
+use crate::marks::{self, Meaning};
 use crate::names::{Glance, Name, Names, spelling, words};
 use crate::{Error, Result};
 
@@ -58,7 +59,7 @@ struct Lookup {
 }
 
 impl Lookup {
-    fn add(&mut self, slot: usize, glance: Glance<'_>) {
+    fn add(&mut self, slot: usize, glance: Glance<'_>, meaning: Option<&Meaning>) {
         let mut note = |map: fn(&mut Self) -> &mut HashMap<String, Vec<usize>>, key: &str| match map(self)
             .get_mut(key)
         {
@@ -67,7 +68,10 @@ impl Lookup {
             None => drop(map(self).insert(key.to_owned(), vec![slot])),
         };
         note(|lookup| &mut lookup.digests, &glance.digest);
-        let names = glance.names();
+        let names = match meaning {
+            None => glance.names(),
+            Some(meaning) => meaning.as_ref().map(Name::names).unwrap_or_default(),
+        };
         for name in [&names.written, &names.containerd].into_iter().flatten() {
             words(name).for_each(|word| note(|lookup| &mut lookup.words, word));
         }
@@ -89,9 +93,9 @@ impl<'a> IndexEdit<'a> {
     /// # Errors
     /// [`Error::Malformed`] names the first entry that is no descriptor.
     pub fn entries(&self) -> Result<Vec<Entry>> {
-        let live = (0..self.slots.len()).filter_map(|slot| self.text(slot));
+        let live = (0..self.slots.len()).filter(|slot| self.text(*slot).is_some());
         live.enumerate()
-            .map(|(position, text)| parse_entry(text, position).map_err(self.malformed()))
+            .map(|(position, slot)| Ok(Entry::new(position, self.view(slot)?.descriptor)))
             .collect()
     }
 
@@ -216,8 +220,7 @@ impl<'a> IndexEdit<'a> {
         let mut candidates = self.lookup().words.get(word).cloned().unwrap_or_default();
         candidates.sort_unstable();
         candidates.dedup();
-        let glances =
-            candidates.into_iter().filter_map(|slot| Some((slot, Glance::at(self.text(slot)?)?.names())));
+        let glances = candidates.into_iter().filter_map(|slot| Some((slot, self.names(slot)?)));
         let (mut bearers, mut hints) = (Vec::new(), Vec::new());
         for (slot, names) in glances {
             if names.claims().contains(&key) {
@@ -262,6 +265,9 @@ impl<'a> IndexEdit<'a> {
             written.as_deref().is_some_and(|written| spelling(written) == key)
         };
         let mut text = self.text(slot).unwrap_or_default().to_owned();
+        if let Some(meaning) = self.meaning(slot) {
+            text = marks::write_out(&text, meaning).map_err(self.malformed())?;
+        }
         for (key, bears) in [(REF_NAME, bears(&names.written)), (CONTAINERD_NAME, bears(&names.containerd))] {
             if bears {
                 text = without_annotation(&text, key).map_err(self.malformed())?;
@@ -272,7 +278,60 @@ impl<'a> IndexEdit<'a> {
     }
 
     fn view(&self, slot: usize) -> Result<Entry> {
-        parse_entry(self.text(slot).unwrap_or_default(), slot).map_err(self.malformed())
+        let entry = parse_entry(self.text(slot).unwrap_or_default(), slot).map_err(self.malformed())?;
+        let Some(meaning) = self.meaning(slot) else { return Ok(entry) };
+        let mut descriptor = entry.descriptor;
+        marks::give(meaning, &mut descriptor.annotations);
+        Ok(Entry::new(slot, descriptor))
+    }
+
+    /// What an entry that was not changed is called by its mark.
+    fn meaning(&self, slot: usize) -> Option<&'a Meaning> {
+        matches!(self.slots.get(slot), Some(Slot::Kept)).then(|| self.index.meaning(slot)).flatten()
+    }
+
+    fn names(&self, slot: usize) -> Option<Names<'_>> {
+        match self.slots.get(slot)? {
+            Slot::Kept => self.index.names(slot),
+            Slot::Text(text) => Some(Glance::at(text)?.names()),
+            Slot::Removed => None,
+        }
+    }
+
+    /// Whether this is an edit of the index with this text.
+    pub(crate) fn is_of(&self, text: &str) -> bool {
+        self.index.text == text
+    }
+
+    /// Gives an entry another text.
+    pub(crate) fn rewrite(&mut self, position: usize, text: String) {
+        self.put(position, text);
+    }
+
+    /// Adds an entry with this text.
+    pub(crate) fn append(&mut self, text: String) {
+        self.slots.push(Slot::Removed);
+        self.put(self.slots.len() - 1, text);
+    }
+
+    /// Writes out what marks mean that lost their meaning by the changes: the image that they speak of has another name
+    /// now, or went. To be called when all is changed.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        let kept: Vec<(usize, &Meaning)> =
+            self.index.marked().filter(|(slot, _)| self.meaning(*slot).is_some()).collect();
+        if kept.is_empty() || !self.changed {
+            return Ok(());
+        }
+        let live = (0..self.slots.len()).filter_map(|slot| Some((slot, self.text(slot)?)));
+        let live = live.filter_map(|(slot, text)| Some((slot, parse_entry(text, slot).ok()?.descriptor)));
+        let now = marks::meanings(&live.collect::<Vec<_>>());
+        for (slot, meaning) in kept {
+            if now.get(&slot) != Some(meaning) {
+                let text = marks::write_out(self.index.entry_text(slot), meaning);
+                self.put(slot, text.map_err(self.malformed())?);
+            }
+        }
+        Ok(())
     }
 
     /// The text of a slot; `None` when it is removed.
@@ -302,7 +361,7 @@ impl<'a> IndexEdit<'a> {
 
     fn put(&mut self, slot: usize, text: String) {
         if let (Some(lookup), Some(glance)) = (&mut self.lookup, Glance::at(&text)) {
-            lookup.add(slot, glance);
+            lookup.add(slot, glance, None);
         }
         if let Some(place) = self.slots.get_mut(slot) {
             *place = Slot::Text(text);
@@ -323,7 +382,7 @@ impl<'a> IndexEdit<'a> {
             let mut lookup = Lookup::default();
             for slot in 0..index.len() {
                 if let Some(glance) = index.glance(slot) {
-                    lookup.add(slot, glance);
+                    lookup.add(slot, glance, index.meaning(slot));
                 }
             }
             lookup

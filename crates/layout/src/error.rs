@@ -77,6 +77,16 @@ pub enum Error {
         /// What is wrong with it.
         source: transship_spec::Error,
     },
+    /// What a layout holds cannot be marked in the way of this tool.
+    #[error("{} cannot be marked in the way of {dialect}: {reason}", path.display())]
+    Dialect {
+        /// The layout.
+        path: PathBuf,
+        /// The way.
+        dialect: crate::Dialect,
+        /// Why.
+        reason: String,
+    },
     /// A blob that is pointed at is not there.
     #[error("blob {digest} is missing from {}", path.display())]
     MissingBlob {
@@ -238,7 +248,7 @@ impl Error {
             | Self::Ambiguous { .. }
             | Self::MissingBlob { .. }
             | Self::Unsafe { .. } => Kind::Invalid,
-            Self::Version { .. } | Self::Unlinkable { .. } => Kind::Unsupported,
+            Self::Version { .. } | Self::Unlinkable { .. } | Self::Dialect { .. } => Kind::Unsupported,
             Self::Busy { .. } | Self::Unsettled { .. } | Self::Replaced { .. } => Kind::Busy,
             Self::Locking { .. }
             | Self::Vanished { .. }

@@ -1,5 +1,6 @@
 //! `index.json` as text with known places: read once, cut into entries, never built as a whole (design law 1).
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::ops::Range;
 
@@ -7,6 +8,7 @@ use transship_spec::{Descriptor, json};
 
 use crate::dir::FileState;
 use crate::layout::{INDEX, Inner};
+use crate::marks::{self, Meaning};
 use crate::names::{Glance, Names};
 use crate::{Error, Result};
 
@@ -68,6 +70,8 @@ pub(crate) struct Index {
     /// The value of `manifests`: an array or `null`.
     pub(crate) manifests: Range<usize>,
     pub(crate) entries: Vec<Range<usize>>,
+    /// What marked entries are called instead of what is written.
+    meanings: HashMap<usize, Meaning>,
 }
 
 impl Index {
@@ -121,7 +125,13 @@ impl Index {
             None => return Err(wrong("it has no manifests")),
         };
         let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8"))?;
-        Ok(Self { text, manifests, entries })
+        let mut index = Self { text, manifests, entries, meanings: HashMap::new() };
+        if marks::may_hold(&index.text) {
+            let entries = (0..index.len())
+                .filter_map(|at| Some((at, parse_entry(index.entry_text(at), at).ok()?.descriptor)));
+            index.meanings = marks::meanings(&entries.collect::<Vec<_>>());
+        }
+        Ok(index)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,9 +143,32 @@ impl Index {
         self.entries.get(position).and_then(|range| self.text.get(range.clone())).unwrap_or_default()
     }
 
-    /// The view of one entry.
+    /// The view of one entry, with the name that its mark means.
     pub(crate) fn entry(&self, position: usize) -> Result<Entry, transship_spec::Error> {
-        parse_entry(self.entry_text(position), position)
+        let entry = parse_entry(self.entry_text(position), position)?;
+        let Some(meaning) = self.meaning(position) else { return Ok(entry) };
+        let mut descriptor = entry.descriptor;
+        marks::give(meaning, &mut descriptor.annotations);
+        Ok(Entry::new(position, descriptor))
+    }
+
+    /// What a marked entry is called.
+    pub(crate) fn meaning(&self, position: usize) -> Option<&Meaning> {
+        self.meanings.get(&position)
+    }
+
+    /// The positions of all entries whose marks mean something.
+    pub(crate) fn marked(&self) -> impl Iterator<Item = (usize, &Meaning)> {
+        self.meanings.iter().map(|(position, meaning)| (*position, meaning))
+    }
+
+    /// The names of one entry, as far as they can be read.
+    pub(crate) fn names(&self, position: usize) -> Option<Names<'_>> {
+        match self.meaning(position) {
+            Some(Some(name)) => Some(name.names()),
+            Some(None) => Some(Names::default()),
+            None => Some(self.glance(position)?.names()),
+        }
     }
 
     /// The positions of entries that may hold one of these texts, without a look at what they mean.
@@ -144,7 +177,9 @@ impl Index {
     pub(crate) fn mentioning<'a>(&'a self, texts: &'a [&'a str]) -> impl Iterator<Item = usize> + 'a {
         (0..self.len()).filter(move |&position| {
             let entry = self.entry_text(position);
-            entry.contains('\\') || texts.iter().any(|text| entry.contains(text))
+            self.meanings.contains_key(&position)
+                || entry.contains('\\')
+                || texts.iter().any(|text| entry.contains(text))
         })
     }
 

@@ -95,6 +95,13 @@ impl Name {
         };
     }
 
+    /// As the names of an entry.
+    pub(crate) fn names(&self) -> Names<'_> {
+        let name = Some(Cow::Borrowed(self.as_str()));
+        let containerd = matches!(self.0, Kind::Full(_)).then(|| name.clone()).flatten();
+        Names { written: name, containerd }
+    }
+
     /// What entries of this name are found by: the one spelling of the name.
     pub(crate) fn key(&self) -> String {
         spelling(self.as_str())

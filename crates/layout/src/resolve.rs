@@ -108,8 +108,8 @@ impl Resolver<'_> {
         };
         let mut glances = Vec::new();
         for position in self.index.mentioning(&texts) {
-            if let Some(glance) = self.index.glance(position) {
-                glances.push((position, glance.names()));
+            if let Some(names) = self.index.names(position) {
+                glances.push((position, names));
             }
         }
         let wanted = spelling(reference);

@@ -271,6 +271,7 @@ fn save<R>(inner: &Inner, change: &mut impl FnMut(&mut IndexEdit<'_>) -> Result<
         if !edit.is_changed() {
             return Ok(result);
         }
+        edit.settle()?;
         // A program that takes no lock may have written meanwhile: then its change is merged too.
         if put(inner, &edit, before)? {
             return Ok(result);

@@ -27,6 +27,16 @@ pub struct Edit {
     /// Put the result elsewhere, and leave the old one as it is; else the name moves
     #[arg(short, long, value_name = "LOCATION")]
     pub(crate) to: Option<String>,
+    /// Mark what refers to images, and their signatures, in the way of another tool, in the whole layout that LOCATION is:
+    /// oras (entries without a name; zot and notation, too), fallback (lists under fallback tags: regclient), cosign (as
+    /// cosign save), hauler
+    #[arg(
+        long,
+        value_enum,
+        value_name = "DIALECT",
+        conflicts_with_all = ["to", "platform", "keep_attestations", "sparse", "Runtime", "SaidFlags", "LayerFlags", "Tree"]
+    )]
+    pub(crate) referrers: Option<Marks>,
     /// Change only these members of an index
     #[arg(long, value_name = "OS/ARCH[/VARIANT],…", value_delimiter = ',')]
     pub(crate) platform: Vec<Platform>,
@@ -103,6 +113,26 @@ pub(crate) struct SaidFlags {
     /// Use the media types of the OCI or of Docker
     #[arg(long, value_enum, value_name = "WHOSE")]
     pub(crate) convert: Option<Dialect>,
+}
+
+/// A way to mark what belongs to an image in a layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Marks {
+    Oras,
+    Fallback,
+    Cosign,
+    Hauler,
+}
+
+impl From<Marks> for transship_layout::Dialect {
+    fn from(marks: Marks) -> Self {
+        match marks {
+            Marks::Oras => Self::Untagged,
+            Marks::Fallback => Self::Fallback,
+            Marks::Cosign => Self::Cosign,
+            Marks::Hauler => Self::Hauler,
+        }
+    }
 }
 
 /// Something that can be taken away as a whole.

@@ -53,6 +53,9 @@ pub(crate) fn run(args: &args::Edit, context: &Context) -> Result<(), Failure> {
 }
 
 fn edit(args: &args::Edit, context: &Context) -> Result<(), Failure> {
+    if let Some(marks) = args.referrers {
+        return super::marks::run(args, marks.into(), context);
+    }
     let image = Found::at(&args.location, &args.out, context)?;
     let to = args.to.clone().map_or_else(|| image.home(), Ok)?;
     let bases = bases(&image, &args.layers, &args.out, context)?;

@@ -20,6 +20,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod ls;
 pub(crate) mod manifest;
+mod marks;
 pub(crate) mod pack;
 pub(crate) mod refused;
 pub(crate) mod resolve;

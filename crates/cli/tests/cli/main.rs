@@ -21,6 +21,7 @@ mod layers;
 mod layouts;
 mod linked;
 mod login;
+mod marks;
 mod mirrors;
 mod offline;
 mod pack;

@@ -78,6 +78,7 @@ pub(super) fn edit_text(
 ) -> Result<Vec<u8>> {
     let mut edit = IndexEdit::new(path.clone(), index);
     change(&mut edit)?;
+    edit.settle()?;
     let mut text = Vec::with_capacity(index.text.len());
     edit.write(&mut text).map_err(Error::storage("writing", path))?;
     Ok(text)

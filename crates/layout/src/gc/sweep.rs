@@ -36,6 +36,7 @@ pub(super) fn sweep(
     if !draft.dropped.is_empty() {
         let mut edit = IndexEdit::new(inner.at(INDEX), &draft.index);
         edit.remove_positions(&draft.dropped);
+        edit.settle()?;
         if !session::put(inner, &edit, draft.state)? {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ mod support;
 mod archive;
 mod build;
 mod corpus;
+mod dialects;
 mod gc;
 mod graph;
 mod index;
