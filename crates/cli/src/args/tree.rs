@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::shared::{Formatted, NetworkFlags, Reading, Verbosity};
+use super::shared::{Formatted, KindsFlag, NetworkFlags, Reading, Verbosity};
 
 /// `transship tree`.
 #[derive(Debug, Args)]
@@ -32,6 +32,8 @@ pub struct ShowTree {
     /// Draw with ASCII characters alone
     #[arg(long)]
     pub(crate) ascii: bool,
+    #[command(flatten)]
+    pub(crate) described: KindsFlag,
     #[command(flatten)]
     pub(crate) formatted: Formatted,
     #[command(flatten)]

@@ -49,6 +49,8 @@ fn a_described_kind_is_packed_told_and_extracted_like_one_that_is_built_in() {
         assert_eq!(sandbox.ok(&arguments), sandbox.ok(&arguments), "the same bytes every time");
         let told = json(&sandbox.ok(&["inspect", location, "--kinds=my-kinds", "--format", "json"]));
         assert_eq!(told["kind"], "poem");
+        let tree = sandbox.ok(&["tree", location, "--kinds", "my-kinds"]);
+        assert_ne!(tree, sandbox.ok(&["tree", location]), "the tree tells the kind");
         let roles: Vec<_> = told["parts"].as_array().unwrap().iter().map(|it| &it["role"]).collect();
         assert_eq!(roles, ["text", "pictures"]);
         assert_eq!(told["annotations"], serde_json::json!({ "com.example.title": "ode" }));

@@ -147,3 +147,57 @@ fn filled<'a>(
 ) -> impl Iterator<Item = (String, String)> + 'a {
     templates.iter().map(move |(key, value)| (key.clone(), value.fill(title)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::{Held, Kinds, Sight, pack_kind};
+    use transship_layout::{Layout, Name};
+
+    const ALL: &str = r#"
+        name = "poem"
+        about = "poems"
+        untyped = true
+        annotations = { "com.example.stem" = "{stem}", "com.example.kept" = "no" }
+        called = { name = "{stem}", tag = "v1" }
+        [config]
+        type = "application/vnd.sylabs.sif.config.v1+json"
+        embed = true
+        [[input]]
+        type = "text/plain"
+        title = ""
+        file = "poem.txt"
+        annotations = { "com.example.was" = "{title}" }
+        most = 1
+    "#;
+
+    #[test]
+    fn img_69_all_that_a_description_says_is_in_the_manifest_byte_for_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ode.md");
+        std::fs::write(&path, "hello").unwrap();
+        let layout = Layout::options().create(folder.path().join("out")).unwrap();
+        let kinds = Kinds::built_in().with(Described::parse("poem.toml", ALL).unwrap()).unwrap();
+        let mut request = Request::of([&path]).unwrap();
+        request.annotations.insert("com.example.kept".to_owned(), "yes".to_owned());
+        request.source_date_epoch = Some(0);
+        let name = Name::short("v1").unwrap();
+        let packed = pack_kind(&layout, Some(&name), kinds.named("poem").unwrap(), &request).unwrap();
+        assert_eq!(packed.called, Some(("ode".to_owned(), "v1".to_owned())));
+        let document = transship_layout::read_document(&layout, &packed.descriptor).unwrap();
+        let text = concat!(
+            r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.sylabs.sif.config.v1+json","#,
+            r#""digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2,"data":"e30="},"#,
+            r#""layers":[{"mediaType":"text/plain","#,
+            r#""digest":"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","size":5,"#,
+            r#""annotations":{"com.example.was":"ode.md"}}],"annotations":{"com.example.kept":"yes","#,
+            r#""com.example.stem":"ode","org.opencontainers.image.created":"1970-01-01T00:00:00Z"}}"#,
+        );
+        assert_eq!(String::from_utf8_lossy(document.bytes()), text);
+        // A user's own kind comes before one that is built in and knows the same type.
+        let held = Held::new(Sight::of(&document), &layout);
+        let kind = kinds.of(&held).unwrap();
+        assert_eq!(kind.name(), "poem");
+        assert_eq!(kind.files(&held).unwrap()[0].path, "poem.txt");
+    }
+}
