@@ -29,6 +29,7 @@ impl Kinds {
             Arc::new(super::files::FilesKind),
             Arc::new(super::sif::Sif),
             Arc::new(super::helm::Helm),
+            Arc::new(super::cnab::Cnab),
             Arc::new(super::helm::Plugin),
         ];
         Self { kinds }

@@ -58,6 +58,7 @@
 
 mod attached;
 mod canonical;
+mod cnab;
 mod described;
 mod extract;
 mod facts;

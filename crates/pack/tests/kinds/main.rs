@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers of theirs included")]
 
+mod cnab;
 mod helm;
 mod support;
