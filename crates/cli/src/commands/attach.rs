@@ -83,11 +83,13 @@ fn recognise(files: &mut transship_pack::Files) -> Result<(), Failure> {
                 .hint("say what sort of artifact it is: --artifact-type TYPE")
         };
         let found = known(file)?.ok_or_else(unknown)?;
-        if let Some((other, of)) = whole.as_ref().filter(|(other, _)| other.media_type != found.media_type) {
+        if let Some((other, of)) =
+            whole.as_ref().filter(|(other, _)| other.artifact_type != found.artifact_type)
+        {
             let message = format!(
                 "{of} is {}, and {path} is {}",
-                quote(other.media_type.as_str()),
-                quote(found.media_type.as_str())
+                quote(other.artifact_type.as_str()),
+                quote(found.artifact_type.as_str())
             );
             return Err(Failure::usage(message)
                 .hint("attach one at a time, or say what sort of artifact they are: --artifact-type TYPE"));
@@ -99,7 +101,7 @@ fn recognise(files: &mut transship_pack::Files) -> Result<(), Failure> {
         return Err(Failure::usage("there is no file to tell what sort of artifact it is")
             .hint("say it: --artifact-type TYPE"));
     };
-    files.artifact.artifact_type = Some(whole.media_type);
+    files.artifact.artifact_type = Some(whole.artifact_type);
     for (key, value) in whole.annotations {
         files.artifact.annotations.entry(key).or_insert(value);
     }

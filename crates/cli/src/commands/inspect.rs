@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use transship_pack::kinds::{Facts, Held, Sight, unknown};
+use transship_pack::kinds::{Facts, Held, Kind, Sight, unknown};
 use transship_spec::{Descriptor, Digest, Document, ImageConfig, MediaType, platform};
 
 use super::layers::Opened;
@@ -104,6 +104,9 @@ struct Referrer {
     media_type: MediaType,
     #[serde(skip_serializing_if = "Option::is_none")]
     artifact_type: Option<MediaType>,
+    /// The kind that its type tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
 }
 
 pub(crate) fn run(args: &args::Inspect, context: &Context) -> Result<(), Failure> {
@@ -136,7 +139,9 @@ fn look(
             .filter_map(|member| member.platform.clone())
             .collect(),
     };
+    let named = |kind: &dyn Kind| kind.name().to_owned();
     let referrers = content.referrers(&descriptor.digest)?.into_iter().map(|referrer| Referrer {
+        kind: referrer.artifact_type.as_ref().and_then(|told| context.kinds.of_type(told)).map(named),
         digest: referrer.digest,
         media_type: referrer.media_type,
         artifact_type: referrer.artifact_type,
@@ -304,8 +309,9 @@ fn text(report: &Report) -> String {
     });
     section(&mut text, "manifests", members);
     let referrers = report.referrers.iter().map(|referrer| {
-        let kind = referrer.artifact_type.as_ref().unwrap_or(&referrer.media_type);
-        vec![referrer.digest.to_string(), show::plain(kind.as_str())]
+        let told = referrer.artifact_type.as_ref().unwrap_or(&referrer.media_type);
+        let kind = referrer.kind.as_deref().unwrap_or("-");
+        vec![referrer.digest.to_string(), show::plain(kind), show::plain(told.as_str())]
     });
     section(&mut text, "referrers", referrers);
     text

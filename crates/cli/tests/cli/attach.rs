@@ -4,6 +4,7 @@ use serde_json::Value;
 use transship_spec::{Digest, referrers};
 use transship_testkit::{DockerRegistry, TestRegistry};
 
+use crate::real::peer;
 use crate::support::Sandbox;
 
 const SPDX: &str = r#"{"spdxVersion":"SPDX-2.3","name":"app","packages":[]}"#;
@@ -76,6 +77,10 @@ fn docker_registry_keeps_it_under_the_fallback_tag() {
     let digests: Vec<&str> =
         list["manifests"].as_array().unwrap().iter().map(|it| it["digest"].as_str().unwrap()).collect();
     assert_eq!(digests, [one, two]);
+    let first = format!("{place}@{}", digests[0]);
+    // Containers' tools read it, byte for byte.
+    let raw = peer(&sandbox, "skopeo", &["inspect", "--raw", "--tls-verify=false", &first]);
+    assert_eq!(Digest::sha256(raw.as_bytes()).to_string(), digests[0]);
     sandbox.ok(&["extract", &format!("{place}@{}", digests[1]), "got"]);
     assert_eq!(sandbox.read("got/notes.txt"), "notes");
 }
@@ -164,4 +169,27 @@ fn it_goes_elsewhere_on_request_and_never_through_a_pipe_or_into_an_archive_for_
     assert_eq!(attached(&sandbox, "oci:out:v1"), []);
     sandbox.ok(&["copy", "oci:out:v1", "docker-archive:docker.tar:app:v1"]);
     sandbox.fails_saying(12, &["attach", "docker-archive:docker.tar:app:v1", "sbom.json"], "--to");
+}
+
+#[test]
+fn inspect_tells_the_kinds_of_what_is_attached_and_what_signatures_claim() {
+    let (sandbox, _) = sandbox();
+    sandbox.ok(&["attach", "oci:out:v1", "sbom.json"]);
+    let told = json(&sandbox.ok(&["inspect", "oci:out:v1", "--format", "json"]));
+    assert_eq!(told["referrers"][0]["kind"], "spdx");
+    let text = sandbox.ok(&["inspect", "oci:out:v1"]);
+    assert!(
+        text.lines().any(|line| line.contains(" spdx ") && line.contains("application/spdx+json")),
+        "{text}"
+    );
+
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/kinds/attached/cosign");
+    let tag = "_cosign:sha256-00e1ee7c898a2c393ea2fe7680938f8dcbe55e51fbf08032cf37326a677f92ed.sig";
+    let signature = format!("oci:{golden}:{tag}");
+    let text = sandbox.ok(&["inspect", &signature]);
+    for words in ["cosign-signature", "no: no signature was checked", "claims digest", "agrees with the tag"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(sandbox.ok(&["extract", &signature, "got"]), "got/payload.json\ngot/signature.sig");
 }

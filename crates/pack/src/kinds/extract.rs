@@ -69,6 +69,7 @@ impl Extract {
         Self { path: path.into(), taken: Taken::Blob(blob.clone()) }
     }
 
+    /// A layer by its title, else by its digest.
     pub(super) fn of_layer(layer: &Descriptor) -> Self {
         let said = |key: &str| layer.annotations.get(key).cloned();
         let Some(title) = said(annotations::TITLE) else {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use transship_spec::quote;
+use transship_spec::{Descriptor, Manifest, MediaType, quote};
 
 use super::{Described, Held, Kind, Sight, unknown};
 use crate::Error;
@@ -25,13 +25,14 @@ impl Kinds {
     /// The kinds that this library knows.
     #[must_use]
     pub fn built_in() -> Self {
-        let kinds: Vec<Arc<dyn Kind>> = vec![
+        let mut kinds: Vec<Arc<dyn Kind>> = vec![
             Arc::new(super::files::FilesKind),
             Arc::new(super::sif::Sif),
             Arc::new(super::helm::Helm),
             Arc::new(super::cnab::Cnab),
             Arc::new(super::helm::Plugin),
         ];
+        kinds.extend(super::attached::all());
         Self { kinds }
     }
 
@@ -95,6 +96,17 @@ impl Kinds {
         found.min_by_key(|(sign, _)| *sign).map(|(_, kind)| kind)
     }
 
+    /// The kind of artifacts of this type, as far as the type alone tells it: what a list of referrers says of each.
+    #[must_use]
+    pub fn of_type(&self, artifact_type: &MediaType) -> Option<&dyn Kind> {
+        // Whether it is the artifact's own type or that of its config is not told there.
+        let config = Descriptor { media_type: artifact_type.clone(), ..Descriptor::empty() };
+        let mut manifest = Manifest::new(config, Vec::new());
+        manifest.artifact_type = Some(artifact_type.clone());
+        let document = manifest.to_document().ok()?;
+        self.recognise(&Sight::of(&document))
+    }
+
     /// The kind of an artifact: what it shows, what only content tells, or [`unknown`].
     ///
     /// # Errors
@@ -138,7 +150,7 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
 mod tests {
     use super::*;
     use crate::kinds::Sign;
-    use transship_spec::{Descriptor, Document, Manifest, MediaType};
+    use transship_spec::Document;
 
     #[derive(Debug)]
     struct Dummy(&'static str, Option<Sign>);

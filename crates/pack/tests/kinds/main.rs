@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers of theirs included")]
 
+mod attached;
 mod cnab;
 mod helm;
 mod support;

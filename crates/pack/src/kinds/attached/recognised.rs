@@ -24,7 +24,9 @@ const HEAD: u64 = 64 << 10;
 pub struct Recognised {
     /// The name of the kind: `spdx`.
     pub kind: &'static str,
-    /// Type of the artifact and of its layer.
+    /// The type of the artifact.
+    pub artifact_type: MediaType,
+    /// The type of its layer, mostly the same: an envelope is the layer of what is in it, as cosign has it.
     pub media_type: MediaType,
     /// What the kind's own tools write in the manifest.
     pub annotations: Annotations,
@@ -116,7 +118,9 @@ fn recognised(
     media_type: &str,
     annotations: Annotations,
 ) -> Result<Option<Recognised>, Error> {
-    Ok(Some(Recognised { kind, media_type: MediaType::parse(media_type)?, annotations }))
+    let artifact_type = if media_type == types::DSSE { types::IN_TOTO } else { media_type };
+    let (artifact_type, media_type) = (MediaType::parse(artifact_type)?, MediaType::parse(media_type)?);
+    Ok(Some(Recognised { kind, artifact_type, media_type, annotations }))
 }
 
 fn of_json(file: File, path: &Path) -> Result<Option<Recognised>, Error> {
@@ -138,7 +142,7 @@ fn of_json(file: File, path: &Path) -> Result<Option<Recognised>, Error> {
         () if members.bom.text() == Some("CycloneDX") => ("cyclonedx", types::CYCLONEDX_JSON),
         () if begins(&members.media_type, types::BUNDLE) => return of_bundle(path),
         () if begins(&members.statement, "https://in-toto.io/Statement/") => ("in-toto", types::IN_TOTO),
-        () if members.payload_type.text().is_some()
+        () if members.payload_type.text() == Some(types::IN_TOTO)
             && members.payload.is_some()
             && members.signatures.is_some() =>
         {

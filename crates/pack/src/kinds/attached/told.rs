@@ -21,6 +21,21 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Told<T> {
     }
 }
 
+/// A list, whose elements each may be something else.
+pub(super) type List<T> = Told<Vec<Told<T>>>;
+
+impl<T> Told<Vec<Told<T>>> {
+    /// Those that are what they should be.
+    pub(super) fn each(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten().filter_map(|element| element.0.as_ref())
+    }
+
+    /// How many there are, whatever they are.
+    pub(super) fn count(&self) -> Option<usize> {
+        self.0.as_ref().map(Vec::len)
+    }
+}
+
 impl Told<String> {
     /// The text, unless it is empty.
     pub(super) fn text(&self) -> Option<&str> {
@@ -45,13 +60,17 @@ mod tests {
     #[serde(default)]
     struct Sample {
         name: Told<String>,
+        parts: List<u32>,
     }
 
     #[test]
     fn what_is_of_another_sort_is_not_told_and_the_rest_is() {
         let read = |text: &str| object::<Sample>(text.as_bytes());
-        assert_eq!(read(r#"{"name": 1, "more": {}}"#).unwrap().name.text(), None);
-        assert_eq!(read(r#" {"name": "a"}"#).unwrap().name.text(), Some("a"));
+        let sample = read(r#"{"name": 1, "parts": [1, "x", 3], "more": {}}"#).unwrap();
+        assert_eq!((sample.name.text(), sample.parts.count()), (None, Some(3)));
+        assert_eq!(sample.parts.each().copied().collect::<Vec<_>>(), [1, 3]);
+        let sample = read(r#" {"name": "a", "parts": "none"}"#).unwrap();
+        assert_eq!((sample.name.text(), sample.parts.count()), (Some("a"), None));
         for text in ["", "[]", "[\"a\"]", "{", "{} x", "{\"name\":\"a\",\"name\":\"b\"}"] {
             assert!(read(text).is_err(), "{text}");
         }
