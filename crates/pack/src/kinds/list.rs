@@ -31,6 +31,15 @@ impl Kinds {
             Arc::new(super::helm::Helm),
             Arc::new(super::cnab::Cnab),
             Arc::new(super::helm::Plugin),
+            Arc::new(super::conftest::Conftest),
+            Arc::new(super::opa::Opa),
+            Arc::new(super::wasm::Wasm),
+            Arc::new(super::flux::Flux),
+            Arc::new(super::compose::Compose),
+            Arc::new(super::known::TIMONI),
+            Arc::new(super::known::DEVCONTAINER),
+            Arc::new(super::known::MODEL),
+            Arc::new(super::known::HAULER),
         ];
         kinds.extend(super::attached::all());
         Self { kinds }

@@ -4,5 +4,11 @@
 
 mod attached;
 mod cnab;
+mod compose;
+mod conftest;
+mod flux;
 mod helm;
+mod known;
+mod opa;
 mod support;
+mod wasm;
