@@ -84,7 +84,7 @@ struct Envelope {
 #[serde(default)]
 struct Header {
     x5c: List<String>,
-    #[serde(rename = "io.cncf.notary.signingAgent")]
+    #[serde(rename = "io.cncf.notary.SigningAgent", alias = "io.cncf.notary.signingAgent")]
     agent: Told<String>,
 }
 
