@@ -258,7 +258,7 @@ fn files_become_an_artifact_and_may_refer_to_something() {
     ];
     let digest = sandbox.ok(&arguments);
     let json = inspect(&sandbox, &format!("oci:out@{digest}"));
-    assert_eq!((&json["kind"], &json["artifactType"]), (&"files".into(), &"application/spdx+json".into()));
+    assert_eq!((&json["kind"], &json["artifactType"]), (&"spdx".into(), &"application/spdx+json".into()));
     assert_eq!(json["subject"], image);
     assert_eq!(json["layers"][0]["mediaType"], "application/spdx+json");
     assert_eq!(json["layers"][1]["title"], "docs/motd");

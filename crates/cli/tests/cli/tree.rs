@@ -50,8 +50,8 @@ fn a_layout_is_drawn_with_everything_below_what_it_belongs_to() {
     assert!(kinds[1].starts_with("├── image  linux/amd64  ") || kinds[1].contains("image  linux/amd64"));
     assert!(kinds[2].starts_with("│   └── referrer  "), "{drawn:#?}");
     assert!(kinds[3].contains("image  linux/arm64/v8  "), "{drawn:#?}");
-    assert!(kinds[4].starts_with("├── tag sig  image  "), "{drawn:#?}");
-    assert!(kinds[5].starts_with("└── referrer  application/spdx+json  "), "{drawn:#?}");
+    assert!(kinds[4].starts_with("├── tag sig  cosign-signature  "), "{drawn:#?}");
+    assert!(kinds[5].starts_with("└── referrer  spdx  "), "{drawn:#?}");
     assert!(kinds[6].starts_with("    └── referrer  "), "{drawn:#?}");
     assert!(kinds[7].starts_with("amd  image  ") && kinds[7].ends_with("(seen above)"), "{drawn:#?}");
     let ascii = sandbox.ok(&["tree", "oci:out", "--ascii"]);
