@@ -124,8 +124,8 @@ impl Making<'_> {
 /// Without a name, and with a subject, it is listed as a referrer, and lives as long as its subject.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a kind that is not packed, [`Error::Option`] for a setting that it has not, and those of
-/// [`Packing::pack`](super::Packing::pack). The layout's index is then as it was.
+/// [`Error::Unsupported`] for a kind that is not packed, [`Error::Option`] for a setting that it has not or a subject that
+/// it cannot refer to, and those of [`Packing::pack`](super::Packing::pack). The layout's index is then as it was.
 pub fn pack_kind(
     layout: &Layout,
     name: Option<&Name>,
@@ -143,6 +143,10 @@ pub fn pack_kind(
     let session = layout.begin()?;
     let mut making = Making { session: &session, layer: request.layer.clone(), warnings };
     let made = packing.pack(request, &mut making)?;
+    if let (Some(subject), None) = (&request.subject, made.document.subject()) {
+        let reason = format!("{} refers to nothing; attach something to it instead", kind.name());
+        return Err(Error::option("the subject", &subject.digest.to_string(), reason));
+    }
     let warnings = making.warnings;
     session.put_document(&made.document)?;
     let artifact = Artifact::of(made, warnings);

@@ -37,6 +37,13 @@ fn a_bundle_is_packed_with_its_images_told_and_extracted() {
     let error = place.pack("cnab", &request).unwrap_err();
     assert!(matches!(error, Error::Missing { .. }) && error.to_string().contains("team/web:2.0"), "{error}");
     request.settings.insert("images".to_owned(), vec![other.path().to_string_lossy().into_owned()]);
+    request.subject = Some(installer.clone());
+    let error = place.pack("cnab", &request).unwrap_err();
+    assert!(
+        error.to_string().contains("cnab refers to nothing"),
+        "a subject is never lost silently: {error}"
+    );
+    request.subject = None;
     let packed = place.pack("cnab", &request).unwrap();
     assert_eq!(packed.called, Some(("app".to_owned(), "1.0.0_b".to_owned())));
     assert!(!place.blob(&web).is_empty(), "it is in the layout now");
