@@ -3,36 +3,49 @@
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::bench::{empty, remove};
 use crate::process::{output, program};
 
-/// A certificate and its key.
+/// A certificate, its key, and the authority that signed it.
 #[derive(Debug, Clone)]
 pub(super) struct Tls {
-    pub(super) certificate: PathBuf,
+    pub(super) authority: PathBuf,
+    certificate: PathBuf,
     key: PathBuf,
 }
 
 impl Tls {
-    /// One that vouches for itself.
+    /// One that an authority made for this vouches for: what is both is taken by no strict client.
     ///
     /// # Errors
     ///
     /// If openssl does not make it.
     pub(super) fn make(folder: &Path) -> Result<Self> {
         empty(folder)?;
-        let tls = Self { certificate: folder.join("ca.crt"), key: folder.join("tls.key") };
-        let mut command = program("openssl");
-        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
-        command.args(["-days", "2", "-subj", "/CN=bench", "-addext", "subjectAltName=IP:127.0.0.1"]);
-        command.arg("-keyout").arg(&tls.key).arg("-out").arg(&tls.certificate);
+        let (authority, authority_key) = (folder.join("ca.crt"), folder.join("ca.key"));
+        let tls = Self { authority, certificate: folder.join("tls.crt"), key: folder.join("tls.key") };
+        let mut command = request("/CN=bench authority", &authority_key, &tls.authority);
+        output(command.stderr(Stdio::null()))?;
+        let mut command = request("/CN=bench", &tls.key, &tls.certificate);
+        command.arg("-CA").arg(&tls.authority).arg("-CAkey").arg(&authority_key);
+        command.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        command.args(["-addext", "subjectAltName=IP:127.0.0.1"]);
         output(command.stderr(Stdio::null()))?;
         Ok(tls)
     }
+}
+
+/// What makes a key and a certificate.
+fn request(subject: &str, key: &Path, certificate: &Path) -> Command {
+    let mut command = program("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+    command.args(["-days", "2", "-subj", subject]);
+    command.arg("-keyout").arg(key).arg("-out").arg(certificate);
+    command
 }
 
 /// A registry that ends, and whose storage goes, when this is dropped.
@@ -52,7 +65,7 @@ impl Registry {
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {host}\n",
             storage.display()
         );
-        if let Some(Tls { certificate, key }) = tls {
+        if let Some(Tls { certificate, key, .. }) = tls {
             let (certificate, key) = (certificate.display(), key.display());
             config += &format!("  tls:\n    certificate: {certificate}\n    key: {key}\n");
         }

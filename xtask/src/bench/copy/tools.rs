@@ -30,7 +30,7 @@ impl Bench {
                 [from, to].map(|place| place.strip_prefix("docker://").and_then(|it| it.split('/').next()));
             for host in hosts.into_iter().flatten() {
                 // Named with its host, it also says that this registry on the loopback interface speaks TLS.
-                command.arg("--ca-file").arg(format!("{host}={}", tls.certificate.display()));
+                command.arg("--ca-file").arg(format!("{host}={}", tls.authority.display()));
             }
         }
         command.args(flags).args([from, to]);
