@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use transship_pack::kinds::Kinds;
 
 use crate::args::{
-    BlobCommand, Cli, Command, Format, IndexCommand, KindsCommand, ManifestCommand, PackCommand,
+    BlobCommand, Cli, Command, Format, IndexCommand, KindsCommand, ManifestCommand, Manners, PackCommand,
     ProgressMode, Verbosity,
 };
 use crate::commands;
@@ -104,65 +104,47 @@ fn not_understood(error: &clap::Error, progress: &Progress) -> ExitCode {
 }
 
 /// How a command wants to be shown.
-fn manners(command: &Command) -> (Format, ProgressMode, Verbosity) {
+fn manners(command: &Command) -> Manners {
     let auto = ProgressMode::Auto;
     let text = Format::Text;
     match command {
         Command::Init(args) => (text, auto, (&args.quiet).into()),
-        Command::Pack(PackCommand::Image(args)) => {
-            (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
-        }
+        Command::Pack(PackCommand::Image(args)) => args.out.manners(),
         Command::Pack(PackCommand::Layer(args)) => {
             (args.formatted.format, args.progress.progress, args.verbosity.clone())
         }
-        Command::Pack(PackCommand::Files(args)) => {
-            (args.out.formatted.format, args.out.progress.progress, args.out.verbosity.clone())
-        }
-        Command::Pack(PackCommand::Kind(args)) => {
-            let out = &args.out;
-            (out.formatted.format, out.progress.progress, out.verbosity.clone())
-        }
-        Command::Attach(args) => {
-            let out = &args.out;
-            (out.formatted.format, out.progress.progress, out.verbosity.clone())
-        }
-        Command::Edit(args) => {
-            let out = &args.out;
-            (out.formatted.format, out.progress.progress, out.verbosity.clone())
-        }
-        Command::Index(command) => {
-            let out = match command {
-                IndexCommand::Create(args) => &args.out,
-                IndexCommand::Add(args) => &args.out,
-                IndexCommand::Remove(args) => &args.out,
-            };
-            (out.formatted.format, out.progress.progress, out.verbosity.clone())
-        }
-        Command::Unpack(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
-        Command::Extract(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
+        Command::Pack(PackCommand::Files(args)) => args.out.manners(),
+        Command::Pack(PackCommand::Kind(args)) => args.out.manners(),
+        Command::Attach(args) => args.out.manners(),
+        Command::Edit(args) => args.out.manners(),
+        Command::Index(command) => match command {
+            IndexCommand::Create(args) => args.out.manners(),
+            IndexCommand::Add(args) => args.out.manners(),
+            IndexCommand::Remove(args) => args.out.manners(),
+        },
+        Command::Unpack(args) => args.layers.manners(),
+        Command::Extract(args) => args.layers.manners(),
         Command::Kinds(args) => match &args.command {
-            Some(KindsCommand::Lint(args)) => (args.formatted.format, auto, args.verbosity.clone()),
+            Some(KindsCommand::Lint(args)) => args.read.manners(),
             Some(KindsCommand::List(list)) => (list.formatted.format, auto, list.verbosity.clone()),
             None => (args.list.formatted.format, auto, args.list.verbosity.clone()),
         },
         Command::Copy(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
         Command::Sync(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
-        Command::Ls(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Tree(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Inspect(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Diff(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
-        Command::Resolve(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Tag(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Untag(args) => (args.formatted.format, auto, args.verbosity.clone()),
-        Command::Rm(args) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Ls(args) => args.read.manners(),
+        Command::Tree(args) => args.read.manners(),
+        Command::Inspect(args) => args.read.manners(),
+        Command::Diff(args) => args.layers.manners(),
+        Command::Resolve(args) => args.read.manners(),
+        Command::Tag(args) => args.change.manners(),
+        Command::Untag(args) => args.change.manners(),
+        Command::Rm(args) => args.change.manners(),
         Command::Gc(args) => (args.formatted.format, auto, args.verbosity.clone()),
         Command::Check(args) => (args.formatted.format, args.progress.progress, args.verbosity.clone()),
-        Command::Manifest(ManifestCommand::Get(args)) => (text, auto, args.verbosity.clone()),
-        Command::Manifest(ManifestCommand::Put(args)) => {
-            (args.formatted.format, auto, args.verbosity.clone())
-        }
-        Command::Blob(BlobCommand::Get(args)) => (text, auto, args.verbosity.clone()),
-        Command::Blob(BlobCommand::Put(args)) => (args.formatted.format, auto, args.verbosity.clone()),
+        Command::Manifest(ManifestCommand::Get(args)) => args.fetch.manners(),
+        Command::Manifest(ManifestCommand::Put(args)) => args.store.manners(),
+        Command::Blob(BlobCommand::Get(args)) => args.fetch.manners(),
+        Command::Blob(BlobCommand::Put(args)) => args.store.manners(),
         Command::Serve(args) => (text, auto, args.verbosity.clone()),
         Command::Login(args) => (text, auto, args.verbosity.clone()),
         Command::Logout(args) => (text, auto, (&args.quiet).into()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use transship_spec::{MediaType, Platform};
 
-use super::shared::{Formatted, KindsFlag, NetworkFlags, Quiet, Reading, Verbosity, Writing};
+use super::shared::{Changing, Fetching, KindsFlag, Looking, Quiet, Storing, Writing};
 
 /// `transship init`.
 #[derive(Debug, Args)]
@@ -37,13 +37,7 @@ pub struct Ls {
     #[arg(short, long)]
     pub(crate) long: bool,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) read: Looking,
 }
 
 /// `transship inspect`.
@@ -62,13 +56,7 @@ pub struct Inspect {
     #[command(flatten)]
     pub(crate) described: KindsFlag,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) read: Looking,
 }
 
 /// `transship resolve`.
@@ -84,13 +72,7 @@ pub struct Resolve {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) read: Looking,
 }
 
 /// `transship tag`.
@@ -108,15 +90,7 @@ pub struct Tag {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) writing: Writing,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) change: Changing,
 }
 
 /// `transship manifest`.
@@ -142,11 +116,7 @@ pub struct ManifestGet {
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(crate) platform: Option<Platform>,
     #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) fetch: Fetching,
 }
 
 /// `transship manifest put`.
@@ -166,13 +136,7 @@ pub struct ManifestPut {
     #[arg(long, value_name = "TYPE")]
     pub(crate) media_type: Option<MediaType>,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) writing: Writing,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) store: Storing,
 }
 
 /// `transship blob`.
@@ -199,11 +163,7 @@ pub struct BlobGet {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) fetch: Fetching,
 }
 
 /// `transship blob put`.
@@ -220,11 +180,5 @@ pub struct BlobPut {
     #[arg(value_name = "LOCATION")]
     pub(crate) location: String,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) writing: Writing,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) store: Storing,
 }

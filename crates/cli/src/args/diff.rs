@@ -3,7 +3,7 @@
 use clap::Args;
 use transship_spec::Platform;
 
-use super::shared::{Formatted, LayerLimits, NetworkFlags, ProgressFlag, Reading, Verbosity};
+use super::shared::LayersRead;
 
 /// `transship diff`.
 #[derive(Debug, Args)]
@@ -37,15 +37,5 @@ pub struct Diff {
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
-    pub(crate) limits: LayerLimits,
-    #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) progress: ProgressFlag,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) layers: LayersRead,
 }

@@ -9,9 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, CommandFactory as _, FromA
 use transship_pack::kinds::{Kind, Kinds, Packing};
 
 use super::pack::{AnnotationFlags, PackCommand, PackOutput};
-use super::shared::{
-    Durability, Formatted, KindsFlag, LayerLimits, NetworkFlags, ProgressFlag, Reading, Verbosity,
-};
+use super::shared::{Durability, Formatted, KindsFlag, LayersRead, Looking, Verbosity};
 use super::{Cli, Command as Chosen};
 
 /// `transship pack KIND`: what all kinds have in common.
@@ -70,17 +68,7 @@ pub struct Extract {
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub(crate) durability: Durability,
     #[command(flatten)]
-    pub(crate) limits: LayerLimits,
-    #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) progress: ProgressFlag,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) layers: LayersRead,
 }
 
 /// `transship kinds`.
@@ -138,13 +126,7 @@ pub(crate) struct LintKinds {
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) read: Looking,
 }
 
 /// The folders that `--kinds` names, where the command takes it. They are found before the command line is understood.

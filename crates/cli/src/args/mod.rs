@@ -43,7 +43,7 @@ pub(crate) use pack::{
 pub(crate) use parts::{LayerFile, Part};
 pub(crate) use serve::Serve;
 pub(crate) use shared::{
-    Durability, Format, LayerLimits, Links, NetworkFlags, ProgressMode, Reading, Verbosity, Writing,
+    Durability, Format, LayerLimits, Links, Manners, NetworkFlags, ProgressMode, Reading, Verbosity, Writing,
 };
 pub(crate) use sync::{Foreign, Sync};
 pub(crate) use tree::ShowTree;

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use transship_spec::{MediaType, Platform};
 
 use super::parts::Parts;
-use super::shared::{Formatted, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing};
+use super::shared::{
+    Formatted, Manners, NetworkFlags, ProgressFlag, Reading, ResultFiles, Verbosity, Writing,
+};
 use super::values::pair;
 
 /// `transship pack`.
@@ -319,4 +321,10 @@ pub(crate) struct PackOutput {
     pub(crate) writing: Writing,
     #[command(flatten)]
     pub(crate) network: NetworkFlags,
+}
+
+impl PackOutput {
+    pub(crate) fn manners(&self) -> Manners {
+        (self.formatted.format, self.progress.progress, self.verbosity.clone())
+    }
 }

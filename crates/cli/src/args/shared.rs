@@ -203,3 +203,105 @@ impl From<Dialect> for transship_spec::Dialect {
         }
     }
 }
+
+/// How a command wants to be shown.
+pub(crate) type Manners = (Format, ProgressMode, Verbosity);
+
+/// What every command has that reads a location.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Looking {
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+/// What a command has that reads layers, which may take long.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LayersRead {
+    #[command(flatten)]
+    pub(crate) limits: LayerLimits,
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) progress: ProgressFlag,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+/// What a command has that gives the bytes of something.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Fetching {
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+/// What a command has that stores the bytes of something.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Storing {
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+/// What a command has that changes names where they are.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Changing {
+    #[command(flatten)]
+    pub(crate) formatted: Formatted,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    #[command(flatten)]
+    pub(crate) network: NetworkFlags,
+}
+
+impl Looking {
+    pub(crate) fn manners(&self) -> Manners {
+        (self.formatted.format, ProgressMode::Auto, self.verbosity.clone())
+    }
+}
+
+impl Changing {
+    pub(crate) fn manners(&self) -> Manners {
+        (self.formatted.format, ProgressMode::Auto, self.verbosity.clone())
+    }
+}
+
+impl Storing {
+    pub(crate) fn manners(&self) -> Manners {
+        (self.formatted.format, ProgressMode::Auto, self.verbosity.clone())
+    }
+}
+
+impl Fetching {
+    pub(crate) fn manners(&self) -> Manners {
+        (Format::Text, ProgressMode::Auto, self.verbosity.clone())
+    }
+}
+
+impl LayersRead {
+    pub(crate) fn manners(&self) -> Manners {
+        (self.formatted.format, self.progress.progress, self.verbosity.clone())
+    }
+}

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::shared::{Formatted, KindsFlag, NetworkFlags, Reading, Verbosity};
+use super::shared::{KindsFlag, Looking};
 
 /// `transship tree`.
 #[derive(Debug, Args)]
@@ -35,11 +35,5 @@ pub struct ShowTree {
     #[command(flatten)]
     pub(crate) described: KindsFlag,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) read: Looking,
 }

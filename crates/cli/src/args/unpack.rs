@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use transship_spec::Platform;
 
-use super::shared::{Durability, Formatted, LayerLimits, NetworkFlags, ProgressFlag, Reading, Verbosity};
+use super::shared::{Durability, LayersRead};
 
 /// `transship unpack`.
 #[derive(Debug, Args)]
@@ -37,15 +37,5 @@ pub struct Unpack {
     #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
     pub(crate) durability: Durability,
     #[command(flatten)]
-    pub(crate) limits: LayerLimits,
-    #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) progress: ProgressFlag,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) layers: LayersRead,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::shared::{Formatted, NetworkFlags, Reading, Verbosity, Writing};
+use super::shared::{Changing, Formatted, Reading, Verbosity, Writing};
 use super::values::duration;
 
 /// `transship gc`.
@@ -56,15 +56,7 @@ pub struct Untag {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) names: Vec<String>,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) writing: Writing,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) change: Changing,
 }
 
 /// `transship rm`.
@@ -83,13 +75,5 @@ pub struct Rm {
     #[arg(long)]
     pub(crate) referrers: bool,
     #[command(flatten)]
-    pub(crate) formatted: Formatted,
-    #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-    #[command(flatten)]
-    pub(crate) writing: Writing,
-    #[command(flatten)]
-    pub(crate) network: NetworkFlags,
+    pub(crate) change: Changing,
 }

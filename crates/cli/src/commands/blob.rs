@@ -33,7 +33,7 @@ pub(crate) fn run(command: &BlobCommand, context: &Context) -> Result<(), Failur
 }
 
 fn get(args: &args::BlobGet, context: &Context) -> Result<(), Failure> {
-    let (_, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
+    let (_, content) = Content::at(&args.location, context, &args.fetch.reading, &args.fetch.network)?;
     let blob = content.blob_named()?;
     let _grace = context.interrupts.grace();
     match &args.output {
@@ -58,14 +58,14 @@ fn get(args: &args::BlobGet, context: &Context) -> Result<(), Failure> {
 
 fn put(args: &args::BlobPut, context: &Context) -> Result<(), Failure> {
     let mut input = open(&args.file)?;
-    let (place, sink) = Sink::at(&args.location, context, &args.network)?;
+    let (place, sink) = Sink::at(&args.location, context, &args.store.network)?;
     let descriptor = match &sink {
         Sink::Layout { reference: Some(_), .. } => return Err(nameless(&place.to_string())),
         Sink::Registry { reference, .. } if reference.tag().is_some() => {
             return Err(nameless(&place.to_string()));
         }
         Sink::Layout { path, reference: None } => {
-            let options = local::options(&Reading::default(), &args.writing);
+            let options = local::options(&Reading::default(), &args.store.writing);
             let target = Target::open(path, &options, context)?;
             let descriptor = put_into_layout(&mut input, &target, &args.file)?;
             target.finish()?;

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &args::Extract, context: &Context) -> Result<(), Failure
 
 fn extract(args: &args::Extract, context: &Context) -> Result<(), Failure> {
     let begun = std::time::Instant::now();
-    let (place, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
+    let (place, content) = Content::at(&args.location, context, &args.layers.reading, &args.layers.network)?;
     let descriptor = content.resolve(None)?;
     let document = content.document(&descriptor)?;
     let opened = Opened::of(&content)?;
@@ -76,7 +76,7 @@ fn extract(args: &args::Extract, context: &Context) -> Result<(), Failure> {
     }
     let stored = report.files.iter().map(|file| file.size).sum();
     let options = ExtractOptions {
-        limits: limits(&args.limits),
+        limits: limits(&args.layers.limits),
         durability: match args.durability {
             Durability::Full => transship_layout::Durability::Full,
             Durability::None => transship_layout::Durability::None,

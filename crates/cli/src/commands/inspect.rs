@@ -110,7 +110,7 @@ struct Referrer {
 }
 
 pub(crate) fn run(args: &args::Inspect, context: &Context) -> Result<(), Failure> {
-    let report = Content::at(&args.location, context, &args.reading, &args.network)
+    let report = Content::at(&args.location, context, &args.read.reading, &args.read.network)
         .and_then(|(place, content)| look(&place, &content, args, context))
         .cannot(format!("inspect {}", show::plain(&args.location)))?;
     if context.output.is_json() {

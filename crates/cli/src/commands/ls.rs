@@ -53,7 +53,7 @@ pub(crate) fn run(args: &args::Ls, context: &Context) -> Result<(), Failure> {
 }
 
 fn list(args: &args::Ls, context: &Context) -> Result<(), Failure> {
-    let (place, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
+    let (place, content) = Content::at(&args.location, context, &args.read.reading, &args.read.network)?;
     match &content {
         Content::Local { reference: Some(reference), .. } => Err(Failure::usage(format!(
             "a layout is listed as a whole, and {} is one entry",

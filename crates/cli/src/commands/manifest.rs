@@ -37,7 +37,7 @@ pub(crate) fn run(command: &ManifestCommand, context: &Context) -> Result<(), Fa
 }
 
 fn get(args: &args::ManifestGet, context: &Context) -> Result<(), Failure> {
-    let (_, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
+    let (_, content) = Content::at(&args.location, context, &args.fetch.reading, &args.fetch.network)?;
     let document = match (&content, &args.platform) {
         // One request is enough where nothing is to be chosen.
         (Content::Registry { network, repository, reference }, None) => {
@@ -54,10 +54,10 @@ fn get(args: &args::ManifestGet, context: &Context) -> Result<(), Failure> {
 fn put(args: &args::ManifestPut, context: &Context) -> Result<(), Failure> {
     let bytes = files::read(&args.file, Document::MAX_SIZE as u64)?;
     let document = Document::parse(bytes, args.media_type.as_ref())?;
-    let (place, sink) = Sink::at(&args.location, context, &args.network)?;
+    let (place, sink) = Sink::at(&args.location, context, &args.store.network)?;
     match &sink {
         Sink::Layout { path, reference } => {
-            let options = local::options(&Reading::default(), &args.writing);
+            let options = local::options(&Reading::default(), &args.store.writing);
             let target = Target::open(path, &options, context)?;
             put_into_layout(&target, &document, reference.as_deref())?;
             target.finish()?;

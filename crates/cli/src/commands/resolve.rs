@@ -19,7 +19,7 @@ struct Resolved {
 }
 
 pub(crate) fn run(args: &args::Resolve, context: &Context) -> Result<(), Failure> {
-    let found = Content::at(&args.location, context, &args.reading, &args.network)
+    let found = Content::at(&args.location, context, &args.read.reading, &args.read.network)
         .and_then(|(place, content)| Ok((place, content.resolve(args.platform.as_ref())?)));
     let (place, descriptor) = found.cannot(format!("resolve {}", crate::show::plain(&args.location)))?;
     if !context.output.is_json() {

@@ -43,7 +43,7 @@ fn of_layout(
     reference: Option<&str>,
     context: &Context,
 ) -> Result<Vec<Digest>, Failure> {
-    let layout = crate::local::options(&args.reading, &args.writing).open(path)?;
+    let layout = crate::local::options(&args.change.reading, &args.change.writing).open(path)?;
     let entry = layout.resolve(reference)?;
     if !layout.entries()?.iter().any(|other| other.descriptor.digest == entry.descriptor.digest) {
         return Err(Failure::usage(format!("{} is part of another entry", entry.descriptor.digest))
@@ -87,7 +87,7 @@ fn add_referrers(layout: &Layout, digests: &mut Vec<Digest>, context: &Context) 
 }
 
 fn of_registry(args: &args::Rm, reference: &Reference, context: &Context) -> Result<Vec<Digest>, Failure> {
-    let network = Network::open(context, &args.network, &[reference.registry()])?;
+    let network = Network::open(context, &args.change.network, &[reference.registry()])?;
     let repository = network.repository(reference)?.for_writing();
     let manifest = network.block_on(repository.manifest_get(&which(reference)))?;
     let mut digests = vec![manifest.digest];

@@ -38,7 +38,7 @@ fn tag(args: &args::Tag, context: &Context) -> Result<(Digest, Vec<Location>), F
     match Place::find(&args.location, Made::Before)? {
         Place::Layout { path, reference } => {
             let names = args.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>()?;
-            let layout = crate::local::options(&args.reading, &args.writing).open(&path)?;
+            let layout = crate::local::options(&args.change.reading, &args.change.writing).open(&path)?;
             let session = layout.begin()?;
             let descriptor = session.resolve(reference.as_deref())?.descriptor;
             session.commit(|index| {
@@ -55,7 +55,7 @@ fn tag(args: &args::Tag, context: &Context) -> Result<(Digest, Vec<Location>), F
         Place::Registry(reference) => {
             let names =
                 args.names.iter().map(|name| crate::content::tag(name)).collect::<Result<Vec<_>, _>>()?;
-            let network = Network::open(context, &args.network, &[reference.registry()])?;
+            let network = Network::open(context, &args.change.network, &[reference.registry()])?;
             let repository = network.repository(&reference)?.for_writing();
             let manifest = network.block_on(repository.manifest_get(&which(&reference)))?;
             for name in &names {

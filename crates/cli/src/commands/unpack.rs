@@ -67,7 +67,7 @@ pub(crate) fn run(args: &args::Unpack, context: &Context) -> Result<(), Failure>
 
 fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
     let begun = std::time::Instant::now();
-    let (place, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
+    let (place, content) = Content::at(&args.location, context, &args.layers.reading, &args.layers.network)?;
     let image = content.resolve(args.platform.as_ref())?;
     let opened = Opened::of(&content)?;
     let plan = UnpackPlan::read(opened.source(), &image, args.platform.as_ref())?;
@@ -83,7 +83,7 @@ fn unpack(args: &args::Unpack, context: &Context) -> Result<(), Failure> {
     context.interrupts.check()?;
     let metadata = metadata_file(args, rootfs.value.target());
     let options = UnpackOptions {
-        limits: limits(&args.limits),
+        limits: limits(&args.layers.limits),
         durability: match args.durability {
             Durability::Full => transship_layout::Durability::Full,
             Durability::None => transship_layout::Durability::None,

@@ -33,7 +33,7 @@ fn untag(args: &args::Untag, context: &Context) -> Result<Vec<Location>, Failure
         Place::Layout { reference: Some(_), .. } => Err(named()),
         Place::Layout { path, reference: None } => {
             let names = args.names.iter().map(|name| Name::parse(name)).collect::<Result<Vec<_>, _>>()?;
-            let layout = crate::local::options(&args.reading, &args.writing).open(&path)?;
+            let layout = crate::local::options(&args.change.reading, &args.change.writing).open(&path)?;
             layout.edit(|index| {
                 for name in &names {
                     if !index.remove(name)? {
@@ -54,7 +54,7 @@ fn untag(args: &args::Untag, context: &Context) -> Result<Vec<Location>, Failure
             }
             let tags =
                 args.names.iter().map(|name| crate::content::tag(name)).collect::<Result<Vec<_>, _>>()?;
-            let network = Network::open(context, &args.network, &[reference.registry()])?;
+            let network = Network::open(context, &args.change.network, &[reference.registry()])?;
             let repository = network.repository(&reference)?.for_writing();
             for tag in &tags {
                 network.block_on(repository.tag_delete(tag))?;

@@ -46,10 +46,10 @@ fn compare(args: &args::Diff, context: &Context) -> Result<([Place; 2], Diff), F
     let (left, right) = (find(&args.left)?, find(&args.right)?);
     let registries: Vec<&str> = [&left, &right].into_iter().filter_map(Place::registry).collect();
     if !registries.is_empty() {
-        Network::check(&args.network, &registries)?;
+        Network::check(&args.layers.network, &registries)?;
     }
     let open = |place: &Place| {
-        let content = Content::open(place, context, &args.reading, &args.network)?;
+        let content = Content::open(place, context, &args.layers.reading, &args.layers.network)?;
         let image = content.resolve(args.platform.as_ref())?;
         Ok::<_, Failure>((content, image))
     };
@@ -62,7 +62,7 @@ fn compare(args: &args::Diff, context: &Context) -> Result<([Place; 2], Diff), F
         mtime: args.mtime,
         paths,
         shared_from_right: left.registry().is_some() && right.registry().is_none(),
-        limits: limits(&args.limits),
+        limits: limits(&args.layers.limits),
         progress: Some(Arc::new(Watched::new(&context.progress, None))),
     };
     let sides =

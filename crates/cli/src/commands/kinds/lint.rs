@@ -69,7 +69,7 @@ fn look(args: &LintKinds, context: &Context) -> Result<Vec<Finding>, Failure> {
             Err(error) => Err(error.into()),
         };
     }
-    let (place, content) = Content::at(&args.what, context, &args.reading, &args.network)?;
+    let (place, content) = Content::at(&args.what, context, &args.read.reading, &args.read.network)?;
     let descriptor = content.resolve(None)?;
     let document = content.document(&descriptor)?;
     Ok(lint(&Sight::of(&document).listed(&descriptor).named(place.reference())))

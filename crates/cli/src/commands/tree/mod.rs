@@ -39,7 +39,7 @@ pub(crate) fn run(args: &args::ShowTree, context: &Context) -> Result<(), Failur
 }
 
 fn look(args: &args::ShowTree, context: &Context) -> Result<Report, Failure> {
-    let (place, content) = Content::at(&args.location, context, &args.reading, &args.network)?;
+    let (place, content) = Content::at(&args.location, context, &args.read.reading, &args.read.network)?;
     let ground = Ground::of(&content)?;
     ground.doubts().iter().for_each(|doubt| context.progress.warning(&show::plain(doubt)));
     let mut growing = Growing::new(ground, &context.kinds, !args.no_blobs, args.depth);
