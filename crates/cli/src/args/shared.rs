@@ -94,7 +94,7 @@ pub(crate) struct NetworkFlags {
     /// Take credentials from FILE, in the form of Docker's config.json or podman's auth.json
     #[arg(long, value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
-    /// Trust the certificates of authorities in FILE (PEM)
+    /// Trust the certificates of authorities in FILE (PEM); a HOST that is named speaks TLS, on a loopback address too
     #[arg(long, value_name = "[HOST=]FILE")]
     pub(crate) ca_file: Vec<ForHost>,
     /// Show the registry the certificate in FILE (PEM)
